@@ -1,0 +1,130 @@
+"""What every network of the library has in common: parts with names, and initialisation.
+
+A generator is a sequence `first` → `trunk` → `last`; a discriminator is a sequence `trunk` → `head`. The names are
+what the games refer to: MGAN's generators own their `first` and share the rest, MAD-GAN's own their `last`, MGAN's
+discriminator and classifier share the `trunk`. Networks know no loss.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+NORMS = ("batch", "none", "spectral", "layer")
+
+
+class Generator(nn.Sequential):
+    """Maps noise to samples through the parts `first`, `trunk` (a sequence of blocks) and `last`.
+
+    Args:
+        first: from z to the first hidden layer, its normalisation and activation included.
+        trunk: the other hidden blocks.
+        last: from the last hidden layer to the sample.
+        latent_size: length of z.
+        shape: shape of one sample, `(C, H, W)` or `(d,)`.
+        num_features: size of one sample's features, see `with_features`.
+    """
+
+    def __init__(
+        self,
+        first: nn.Module,
+        trunk: nn.Sequential,
+        last: nn.Module,
+        latent_size: int,
+        shape: tuple[int, ...],
+        num_features: int,
+    ):
+        super().__init__(OrderedDict(first=first, trunk=trunk, last=last))
+        self.latent_size = latent_size
+        self.shape = tuple(shape)
+        self.num_features = num_features
+
+    def with_features(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Samples, and the features from which MEGAN's gate chooses a generator.
+
+        The features are the output of the trunk's first block: in a DCGAN generator the second up-sampling layer's
+        ReLU, counting the layer that makes the first maps (MEGAN, section 4.1).
+
+        Args:
+            z: noise (N, latent_size).
+
+        Returns:
+            Samples (N, *shape) and features (N, ...), `num_features` numbers a sample.
+        """
+        features = self.trunk[:1](self.first(z))
+        return self.last(self.trunk[1:](features)), features
+
+
+class Discriminator(nn.Sequential):
+    """Maps samples to logits through `trunk` (samples → features (N, num_features)) and `head` (features → logits).
+
+    Args:
+        trunk: everything but the output layer.
+        num_features: length of what the trunk gives.
+        shape: shape of one sample.
+        outputs: logits a sample; one logit a sample comes as (N,), more as (N, outputs).
+    """
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        num_features: int,
+        shape: tuple[int, ...],
+        outputs: int = 1,
+    ):
+        if outputs < 1:
+            raise ValueError(f"outputs must be at least 1, got {outputs}")
+        head: nn.Module = nn.Linear(num_features, outputs)
+        if outputs == 1:
+            head = nn.Sequential(head, DropLast())
+        super().__init__(OrderedDict(trunk=trunk, head=head))
+        self.num_features = num_features
+        self.shape = tuple(shape)
+        self.outputs = outputs
+
+
+class DropLast(nn.Module):
+    """(..., 1) → (...): a single logit a sample needs no axis of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.squeeze(-1)
+
+
+def init_normal(net: nn.Module, std: float = 0.02) -> None:
+    """Weights of linear and convolutional layers ~ N(0, std²), their biases 0 (Radford et al. 2015, section 4).
+
+    Normalisation layers keep scale 1 and offset 0: the paper speaks of weights only.
+    """
+    for layer in net.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0.0, std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def check_norm(norm: str) -> None:
+    """Raises ValueError for a normalisation that discriminators do not have."""
+    if norm not in NORMS:
+        raise ValueError(f"unknown norm {norm!r}; choose one of {', '.join(NORMS)}")
+
+
+def add_spectral_norm(net: nn.Module) -> None:
+    """Divides every linear and convolutional weight of `net` by its spectral norm (Miyato et al. 2018), in place."""
+    for layer in list(net.modules()):
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            spectral_norm(layer)
+
+
+class ScaleBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation with a learnable scale and its offset fixed at zero (MGAN, section 5.2).
+
+    The offset is a buffer: no optimizer and no `requires_grad_` can move it.
+    """
+
+    def __init__(self, num_features: int):
+        super().__init__(num_features)
+        del self.bias
+        self.register_buffer("bias", torch.zeros(num_features), persistent=False)

@@ -1,0 +1,28 @@
+"""Data: every set of images as one `ImageData`, and points with known modes.
+
+Reached as `multigan_lib.data`.
+"""
+
+from .images import (
+    Batch,
+    ImageData,
+    Spec,
+    spec_of,
+    to_float,
+    to_uint8,
+)
+from .mixtures import PointMixture, grid, ring
+from .registry import load
+
+__all__ = [
+    "Batch",
+    "ImageData",
+    "PointMixture",
+    "Spec",
+    "grid",
+    "load",
+    "ring",
+    "spec_of",
+    "to_float",
+    "to_uint8",
+]

@@ -67,7 +67,9 @@ def profile(
             dictionaries name different sizes.
     """
     device = best_device()
-    name = os.environ.get("MULTIGAN_PROFILE") or ("cpu" if device.type == "cpu" else "gpu")
+    name = os.environ.get("MULTIGAN_PROFILE") or (
+        "cpu" if device.type == "cpu" else "gpu"
+    )
     if name not in NAMES:
         raise ValueError(
             f"MULTIGAN_PROFILE is {name!r}; it must be one of {', '.join(NAMES)}."

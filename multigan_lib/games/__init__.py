@@ -20,7 +20,9 @@ def describe(game: Game) -> dict:
         name: None if isinstance(value, nn.Module) else value
         for name, value in game.arguments.items()
     }
-    own = [name for name, value in game.arguments.items() if isinstance(value, nn.Module)]
+    own = [
+        name for name, value in game.arguments.items() if isinstance(value, nn.Module)
+    ]
     return {
         "class": type(game).__name__,
         "arguments": arguments,

@@ -58,7 +58,9 @@ class GAN(Game):
     ) -> None:
         super().__init__(data)
         if loss not in LOSSES:
-            raise ValueError(f"unknown loss {loss!r}; choose one of {', '.join(LOSSES)}")
+            raise ValueError(
+                f"unknown loss {loss!r}; choose one of {', '.join(LOSSES)}"
+            )
         critic = loss == "wasserstein"
         self.loss = loss
         self.penalty = (10.0 if critic else 0.0) if penalty is None else penalty

@@ -86,7 +86,8 @@ class Recorder:
             player, _, term = self._names[column].partition("/")
             raise NonFiniteLossError(
                 f"the {player}'s loss ({term}) became {table[row, column]} at step "
-                f"{last_step - len(table) + 1 + row}; try a lower learning rate or another loss. The "
-                "weights in memory are lost; the last checkpoint, if any, is intact."
+                f"{last_step - len(table) + 1 + row}; try a lower learning rate or "
+                "another loss. The weights in memory are lost; the last checkpoint, "
+                "if any, is intact."
             )
         return {name: table[:, i].copy() for i, name in enumerate(self._names)}

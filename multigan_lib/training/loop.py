@@ -80,7 +80,7 @@ def train(
         ValueError: if the settings or the data do not fit.
         FileExistsError: if ``checkpoint`` holds a run and ``resume`` is not set.
         NonFiniteLossError: if a loss becomes infinite or not a number.
-        KeyboardInterrupt: on Ctrl-C, after the present step has been finished and saved.
+        KeyboardInterrupt: on Ctrl-C, after the present step is finished and saved.
     """
     device = resolve_device(device)
     lr_pair = lr if isinstance(lr, tuple | list) else (lr, lr)
@@ -107,14 +107,18 @@ def train(
             f"{tuple(data.shape)}; build the game from these data"
         )
 
-    game.to(device=device, memory_format=torch.channels_last).train()
+    game.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     run = Run(game, data, settings, device)
     with seeded(settings.seed, device), _threads(threads_for(game)):
         if found:
             run.restore(*found)
         total = _total(run.done, steps, until)
         bar = tqdm(
-            total=total, initial=run.done, disable=not progress, unit="step", mininterval=1
+            total=total,
+            initial=run.done,
+            disable=not progress,
+            unit="step",
+            mininterval=1,
         )
         with bar, _finish_step_on_interrupt() as interrupted:
             _play(run, total, checkpoint, save_every, bar, interrupted)
@@ -190,7 +194,7 @@ def _find(checkpoint: str | Path | None, resume: bool) -> tuple | None:
     """Return the checkpoint to go on from, or None for a new run."""
     if checkpoint is None:
         if resume:
-            raise ValueError("resume=True needs checkpoint=..., the folder to go on from")
+            raise ValueError("resume=True needs checkpoint=..., the run to go on with")
         return None
     if not files.exists(checkpoint):
         return None

@@ -97,7 +97,9 @@ def test_samples_beyond_one_pass_are_all_different():
 def test_weights_depend_on_the_seed_alone():
     one, two = mg.games.GAN((2,), seed=0), mg.games.GAN((2,), seed=0)
     other = mg.games.GAN((2,), seed=1)
-    weights = [torch.cat([p.flatten() for p in g.parameters()]) for g in (one, two, other)]
+    weights = [
+        torch.cat([p.flatten() for p in g.parameters()]) for g in (one, two, other)
+    ]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
@@ -156,7 +158,9 @@ def test_bad_requests():
 
 def test_a_copy_plays_the_same_game():
     game = mg.games.GAN((2,), loss="hinge", seed=5)
-    assert torch.equal(copy.deepcopy(game).sample(4, seed=0).x, game.sample(4, seed=0).x)
+    assert torch.equal(
+        copy.deepcopy(game).sample(4, seed=0).x, game.sample(4, seed=0).x
+    )
 
 
 def test_the_average_follows_the_generator():

@@ -90,7 +90,9 @@ def test_the_discriminators_step_leaves_the_generators_gradients_alone():
     seen = []
 
     def note(real, fake):
-        seen.append((fake.x.requires_grad, [p.grad for p in game.generator.parameters()]))
+        seen.append(
+            (fake.x.requires_grad, [p.grad for p in game.generator.parameters()])
+        )
         return type(game).discriminator_loss(game, real, fake)
 
     game.discriminator_loss = note
@@ -175,7 +177,9 @@ def test_steps_are_additional_and_until_is_in_all(tmp_path):
     weights = [p.clone() for p in game.parameters()]
     history = mg.train(game, ring, until=7, **options)
     assert history.steps == game.step.item() == 7
-    assert all(torch.equal(a, b) for a, b in zip(weights, game.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(weights, game.parameters(), strict=True)
+    )
     assert mg.games.checkpoint.read(tmp_path)[1]["settings"]["batch_size"] == 8
 
 

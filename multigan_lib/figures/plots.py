@@ -22,7 +22,7 @@ palette = (
 markers = ("o", "^", "s", "D", "v", "P", "X", "*")
 _LINES = ("-", "--", "-.", ":")
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "axes.edgecolor": "#444444",

@@ -67,9 +67,8 @@ def profile(
             dictionaries name different sizes.
     """
     device = best_device()
-    name = os.environ.get("MULTIGAN_PROFILE") or (
-        "cpu" if device.type == "cpu" else "gpu"
-    )
+    fitting = "cpu" if device.type == "cpu" else "gpu"
+    name = os.environ.get("MULTIGAN_PROFILE") or fitting
     if name not in NAMES:
         raise ValueError(
             f"MULTIGAN_PROFILE is {name!r}; it must be one of {', '.join(NAMES)}."

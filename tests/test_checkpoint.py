@@ -49,7 +49,7 @@ def test_failing_at_any_moment_keeps_the_old_one(tmp_path, monkeypatch, moment):
 
 
 def test_a_missing_checkpoint_is_an_error_that_names_the_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no checkpoint in .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint in .*nowhere"):
         checkpoint.read(tmp_path / "nowhere")
 
 

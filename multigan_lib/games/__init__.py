@@ -16,13 +16,8 @@ __all__ = ["GAMES", "GAN", "Fake", "Game", "Losses", "Samples", "load"]
 
 def describe(game: Game) -> dict:
     """Return what :func:`load` needs to build ``game`` again, ready for JSON."""
-    arguments = {
-        name: None if isinstance(value, nn.Module) else value
-        for name, value in game.arguments.items()
-    }
-    own = [
-        name for name, value in game.arguments.items() if isinstance(value, nn.Module)
-    ]
+    own = [name for name, v in game.arguments.items() if isinstance(v, nn.Module)]
+    arguments = {n: None if n in own else v for n, v in game.arguments.items()}
     return {
         "class": type(game).__name__,
         "arguments": arguments,

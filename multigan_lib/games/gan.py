@@ -58,9 +58,8 @@ class GAN(Game):
     ) -> None:
         super().__init__(data)
         if loss not in LOSSES:
-            raise ValueError(
-                f"unknown loss {loss!r}; choose one of {', '.join(LOSSES)}"
-            )
+            choices = ", ".join(LOSSES)
+            raise ValueError(f"unknown loss {loss!r}; choose one of {choices}")
         critic = loss == "wasserstein"
         self.loss = loss
         self.penalty = (10.0 if critic else 0.0) if penalty is None else penalty
@@ -75,8 +74,8 @@ class GAN(Game):
             self.discriminator = discriminator or nets.discriminator_for(
                 self.shape, width=width, norm="layer" if self.penalty else None
             )
-        self.latent_size = latent_size or getattr(self.generator, "latent_size", None)
-        if self.latent_size is None:
+        self.latent_size: int = latent_size or getattr(self.generator, "latent_size", 0)
+        if not self.latent_size:
             raise ValueError(
                 "your generator has no attribute latent_size; give it one, or pass "
                 "latent_size=..."

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 import multigan_lib as mg
 from multigan_lib.datasets import Batch
@@ -21,7 +21,7 @@ def batch(shape=(2,), n=32, seed=0):
 def reference_losses(loss, real, fake):
     """Return (discriminator's, generator's) loss, written with sigmoids and BCE."""
     ones, zeros = torch.ones_like(real), torch.zeros_like(fake)
-    bce = F.binary_cross_entropy_with_logits
+    bce = functional.binary_cross_entropy_with_logits
     cross_entropy = bce(real, ones) + bce(fake, zeros)
     return {
         "minimax": (cross_entropy, -bce(fake, zeros)),

@@ -231,7 +231,7 @@ def test_networks_of_ones_own_need_the_game(tmp_path):
 
     game = make()
     mg.train(game, ring, steps=2, checkpoint=tmp_path, **QUIET)
-    with pytest.raises(ValueError, match="your own generator.*game=game"):
+    with pytest.raises(ValueError, match=r"your own generator.*game=game"):
         mg.games.load(tmp_path)
     loaded = mg.games.load(tmp_path, game=make())
     assert torch.equal(loaded.sample(8, seed=0).x, game.sample(8, seed=0).x)

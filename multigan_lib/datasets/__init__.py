@@ -3,6 +3,7 @@
 Reached as `multigan_lib.data`.
 """
 
+from .digits import stacked
 from .images import (
     Batch,
     ImageData,
@@ -12,17 +13,20 @@ from .images import (
     to_uint8,
 )
 from .mixtures import PointMixture, grid, ring
-from .registry import load
+from .registry import available, fetch, load
 
 __all__ = [
     "Batch",
     "ImageData",
     "PointMixture",
     "Spec",
+    "available",
+    "fetch",
     "grid",
     "load",
     "ring",
     "spec_of",
+    "stacked",
     "to_float",
     "to_uint8",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-TIMEOUT = 30.0  # seconds without a byte
+SILENCE = 30.0  # seconds
 
 
 def download(urls: list[str], folder: Path, md5: str) -> Path:
@@ -22,7 +22,7 @@ def download(urls: list[str], folder: Path, md5: str) -> Path:
     from torchvision.datasets.utils import download_url
 
     reasons = []
-    with scratch(folder) as temporary, _timeout():
+    with scratch(folder) as temporary, patience():
         for url in urls:
             try:
                 download_url(url, temporary, md5=md5)
@@ -44,9 +44,10 @@ def scratch(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _timeout() -> Iterator[None]:
+def patience() -> Iterator[None]:
+    """Connections that send nothing for `SILENCE` fail instead of waiting forever."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
+    socket.setdefaulttimeout(SILENCE)
     try:
         yield
     finally:

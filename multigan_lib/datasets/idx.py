@@ -113,6 +113,14 @@ def _present(name: str, file: str) -> Path | None:
     return None
 
 
+def idx_files(name: str) -> list[Path]:
+    """The IDX files of images that are there."""
+    files = (
+        _present(name, f"{prefix}-images-idx3-ubyte") for prefix in PREFIX.values()
+    )
+    return [file for file in files if file]
+
+
 def _download(name: str, file: str) -> Path:
     from torchvision import datasets
 

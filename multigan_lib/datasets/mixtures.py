@@ -104,9 +104,7 @@ class PointMixture:
         return PointStream(self, batch_size, seed, device)
 
 
-def ring(
-    modes: int = 8, radius: float = 2.0, std: float = 0.02**0.5
-) -> PointMixture:
+def ring(modes: int = 8, radius: float = 2.0, std: float = 0.02**0.5) -> PointMixture:
     """`modes` equal Gaussians evenly spaced on a circle, the first at (radius, 0).
 
     The defaults are MGAN's synthetic data (Hoang et al. 2018, section 5.1): eight

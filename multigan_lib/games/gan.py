@@ -74,12 +74,13 @@ class GAN(Game):
             self.discriminator = discriminator or nets.discriminator_for(
                 self.shape, width=width, norm="layer" if self.penalty else None
             )
-        self.latent_size: int = latent_size or getattr(self.generator, "latent_size", 0)
-        if not self.latent_size:
+        size = latent_size or getattr(self.generator, "latent_size", None)
+        if size is None:
             raise ValueError(
                 "your generator has no attribute latent_size; give it one, or pass "
                 "latent_size=..."
             )
+        self.latent_size: int = size
 
     def draw(self, real: Batch) -> Fake:
         """Return as many fakes as there are real samples."""

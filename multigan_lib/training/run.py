@@ -29,7 +29,7 @@ class Run:
         self.device = device
         self.history = History()
         self.done = int(game.step)
-        self.data_text = f"{data.name}, {tuple(data.shape)}"
+        self.data_text = repr(data)
         self.stream = data.batches(
             settings.batch_size, seed=settings.seed, device=device
         )

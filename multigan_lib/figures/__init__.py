@@ -9,9 +9,9 @@ marker or a line style as well.
 
 from .display import png, save, show
 from .images import sample_grid
+from .multiples import evolution, panels
 from .plots import axes, bars, curves, loss_curves, markers, palette
 from .points import animate_points, decision_map, density_map, scatter_points
-from .timeline import evolution
 
 __all__ = [
     "animate_points",
@@ -24,6 +24,7 @@ __all__ = [
     "loss_curves",
     "markers",
     "palette",
+    "panels",
     "png",
     "sample_grid",
     "save",

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from .bank import Bank
 from .base import Discriminator, Generator
+from .classifier import Classifier
 from .dcgan import DCGANDiscriminator, DCGANGenerator
 from .mlp import MLPDiscriminator, MLPGenerator
+from .resnet import ResNetDiscriminator, ResNetGenerator
 
 __all__ = [
+    "Bank",
+    "Classifier",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "Discriminator",
     "Generator",
     "MLPDiscriminator",
     "MLPGenerator",
+    "ResNetDiscriminator",
+    "ResNetGenerator",
     "discriminator_for",
     "generator_for",
 ]
@@ -41,8 +48,9 @@ def generator_for(
     """
     if len(shape) == 1:
         width = 128 if width is None else width
-        return MLPGenerator(latent_size or 128, shape[0], (width, width))
-    return DCGANGenerator(shape, latent_size or 100, width, offset)
+        latent_size = 128 if latent_size is None else latent_size
+        return MLPGenerator(latent_size, shape[0], (width, width))
+    return DCGANGenerator(shape, 100 if latent_size is None else latent_size, width, offset)
 
 
 def discriminator_for(

@@ -42,20 +42,24 @@ class Generator(nn.Sequential):
         self.shape = tuple(shape)
         self.num_features = num_features
 
-    def with_features(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Samples, and the features from which MEGAN's gate chooses a generator.
+    def features(self, z: Tensor) -> Tensor:
+        """What MEGAN's gate reads to choose a generator: half-made samples.
 
-        The features are the output of the trunk's first block: in a DCGAN generator the second up-sampling layer's
-        ReLU, counting the layer that makes the first maps (MEGAN, section 4.1).
+        They are the output of the trunk's first block: in a DCGAN generator the ReLU
+        after the second up-sampling layer, counting the layer that makes the first
+        maps (MEGAN, section 4.1); `net(z)` equals `net.from_features(net.features(z))`.
 
         Args:
             z: noise (N, latent_size).
 
         Returns:
-            Samples (N, *shape) and features (N, ...), `num_features` numbers a sample.
+            (N, ...), `num_features` numbers a sample.
         """
-        features = self.trunk[:1](self.first(z))
-        return self.last(self.trunk[1:](features)), features
+        return self.trunk[:1](self.first(z))
+
+    def from_features(self, features: Tensor) -> Tensor:
+        """Samples (N, *shape) from what `features` returns."""
+        return self.last(self.trunk[1:](features))
 
 
 class Discriminator(nn.Sequential):
@@ -84,6 +88,11 @@ class Discriminator(nn.Sequential):
         self.num_features = num_features
         self.shape = tuple(shape)
         self.outputs = outputs
+
+
+def is_sequence(net: nn.Module) -> bool:
+    """Whether a network does nothing but apply its children in turn."""
+    return isinstance(net, nn.Sequential) and type(net).forward is nn.Sequential.forward
 
 
 class DropLast(nn.Module):

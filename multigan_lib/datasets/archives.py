@@ -10,7 +10,8 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import IO, Any
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 REPACK = "get the archive again, or pack it anew"
@@ -41,75 +42,101 @@ def fingerprint(source: Path) -> str:
     return digest.hexdigest()
 
 
-def names(source: Path) -> list[str]:
-    """The files' paths inside a folder or archive, hidden files left out.
+def index(source: Path) -> dict[str, Any]:
+    """The files in a folder or archive: path inside it → place, for `contents`.
+
+    Hidden files are left out. An archive is read once from beginning to end.
 
     Raises:
         ValueError: the archive is damaged, holds a name twice, a link, or a path
             that leads outside it.
     """
-    found = [name for name, _ in _files(source, wanted=None)]
-    seen: set[str] = set()
-    for name in found:
-        if name in seen:
-            raise ValueError(f"{source} holds {name} twice: pack it anew without one")
-        seen.add(name)
+    if source.is_dir():
+        return dict.fromkeys(_walk(source))
+    found: dict[str, Any] = {}
+    with _readable(source):
+        for name, place in (_zip_index if _is_zip(source) else _tar_index)(source):
+            parts = name.replace("\\", "/").split("/")
+            if name.startswith("/") or ".." in parts:
+                raise ValueError(
+                    f"{source} holds {name!r}, a path outside itself: {REPACK}"
+                )
+            name = "/".join(part for part in parts if part not in ("", "."))
+            if name in found:
+                raise ValueError(f"{source} holds {name} twice: {REPACK}")
+            if not _hidden(name):
+                found[name] = place
     return found
 
 
-def contents(source: Path, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
-    """The wanted files' paths and bytes, in the source's own order."""
-    yield from _files(source, wanted)
-
-
-def _files(source: Path, wanted: set[str] | None) -> Iterator[tuple[str, bytes]]:
-    """Paths and bytes; bytes are empty where `wanted` is None."""
+def contents(source: Path, places: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Paths and bytes of the files at `places`, in an order that is fast to read."""
     if source.is_dir():
-        for name in sorted(_walk(source)) if wanted is None else sorted(wanted):
-            yield name, b"" if wanted is None else (source / name).read_bytes()
+        for name in sorted(places):
+            yield name, (source / name).read_bytes()
         return
-    reader = _zip_files if source.name.lower().endswith(".zip") else _tar_files
     with _readable(source):
-        yield from reader(source, wanted)
+        yield from (_zip_contents if _is_zip(source) else _tar_contents)(source, places)
 
 
 def _walk(folder: Path) -> Iterator[str]:
     for root, _, files in os.walk(folder, followlinks=True):
+        inside = Path(root).relative_to(folder).as_posix()
         for file in files:
-            name = Path(root, file).relative_to(folder).as_posix()
+            name = file if inside == "." else f"{inside}/{file}"
             if not _hidden(name):
                 yield name
 
 
-def _tar_files(source: Path, wanted: set[str] | None) -> Iterator[tuple[str, bytes]]:
+def _tar_index(source: Path) -> Iterator[tuple[str, tuple[int, int]]]:
     with tarfile.open(source, tarinfo=_StrictTarInfo) as archive:
         for member in archive:
-            name = _inside(source, member.name)
-            if member.isdir() or _hidden(name):
-                continue
-            file = archive.extractfile(member) if member.isreg() else None
-            if file is None:
+            if member.issym() or member.islnk():
                 raise ValueError(
-                    f"{source} holds {name}, which is a link and not a file: pack it "
-                    "anew with tar --dereference --hard-dereference"
+                    f"{source} holds {member.name}, which is a link and not a file: "
+                    "pack it anew with tar --dereference --hard-dereference"
                 )
-            if wanted is None:
-                yield name, b""
-            elif name in wanted:
-                yield name, file.read()
-            archive.members = []  # else every header read so far is kept in memory
+            if member.isreg():
+                yield member.name, (member.offset_data, member.size)
+            # Else every header read so far is kept in memory.
+            archive.members = []  # type: ignore[attr-defined]
+        while _stream(archive).read(1 << 20):
+            pass  # to the end, where gzip keeps its checksum
 
 
-def _zip_files(source: Path, wanted: set[str] | None) -> Iterator[tuple[str, bytes]]:
+def _tar_contents(
+    source: Path, places: dict[str, tuple[int, int]]
+) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(source) as archive:
+        stream = _stream(archive)
+        for name in sorted(places, key=places.__getitem__):
+            offset, size = places[name]
+            stream.seek(offset)
+            content = stream.read(size)
+            if len(content) < size:
+                raise EOFError(f"{name} ends early")
+            yield name, content
+
+
+def _stream(archive: tarfile.TarFile) -> IO[bytes]:
+    """The bytes of a tar file, decompressed."""
+    stream: Any = archive.fileobj
+    return stream
+
+
+def _zip_index(source: Path) -> Iterator[tuple[str, zipfile.ZipInfo]]:
     with zipfile.ZipFile(source) as archive:
         for member in archive.infolist():
-            name = _inside(source, member.filename)
-            if member.is_dir() or _hidden(name):
-                continue
-            if wanted is None:
-                yield name, b""
-            elif name in wanted:
-                yield name, archive.read(member)
+            if not member.is_dir():
+                yield member.filename, member
+
+
+def _zip_contents(
+    source: Path, places: dict[str, zipfile.ZipInfo]
+) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(source) as archive:
+        for name, member in places.items():
+            yield name, archive.read(member)
 
 
 class _StrictTarInfo(tarfile.TarInfo):
@@ -146,16 +173,12 @@ def _readable(source: Path) -> Iterator[None]:
         ) from error
 
 
-def _inside(source: Path, name: str) -> str:
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"{source} holds {name!r}, a path outside itself: {REPACK}")
-    return path.as_posix()
+def _is_zip(source: Path) -> bool:
+    return source.name.lower().endswith(".zip")
 
 
 def _hidden(name: str) -> bool:
     """.DS_Store, macOS's "._" files and __MACOSX, Thumbs.db and other hidden files."""
-    parts = PurePosixPath(name).parts
-    return parts[-1:] == ("Thumbs.db",) or any(
-        part.startswith(".") or part == "__MACOSX" for part in parts
+    return f"/{name}".endswith("/Thumbs.db") or any(
+        mark in f"/{name}" for mark in ("/.", "/__MACOSX/")
     )

@@ -9,22 +9,22 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import chain, islice
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .archives import contents, fingerprint, names, stem
+from .archives import contents, fingerprint, index, stem
 from .images import ImageData
 from .store import Decoded, stored
 
 if TYPE_CHECKING:
     from PIL import Image
 
-IMAGES = {
+IMAGES = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
     *(".ppm", ".pgm"),
-}
+)
 SPLITS = {"train", "test", "val"}
 SMALL = 4096  # bytes of an encoded image; below, threads cost more than they save
 THREADS = 4
@@ -85,23 +85,25 @@ def load_folder(
 
 
 class Layout(NamedTuple):
-    """Which files make a split: paths in the split's order, their labels, classes."""
+    """Which files make a split: their places in the source, keyed by their paths, in
+    the split's order; their labels; the classes."""
 
-    files: list[str]
+    places: dict[str, Any]
     labels: list[int] | None
     classes: tuple[str, ...]
 
 
 def layout(source: Path, split: str) -> Layout:
     """The files of a split and their labels, from the paths alone."""
-    files = {name: PurePosixPath(name).parts for name in names(source)}
+    places = index(source)
+    files = {name: tuple(name.split("/")) for name in places}
     if not files:
         raise ValueError(
             f"{source} holds no image: put images into it, or into one sub-folder for "
             "each class"
         )
     for name in files:
-        if PurePosixPath(name).suffix.lower() not in IMAGES:
+        if not name.lower().endswith(IMAGES):
             raise ValueError(
                 f"{source} holds {name}, which is not an image: move it elsewhere"
             )
@@ -129,7 +131,7 @@ def layout(source: Path, split: str) -> Layout:
             )
     order = sorted(files, key=lambda name: _shuffled(files[name]))
     labels = [classes.index(files[n][0]) for n in order] if classes else None
-    return Layout(order, labels, classes)
+    return Layout({name: places[name] for name in order}, labels, classes)
 
 
 def _classes(source: Path, files: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -154,19 +156,26 @@ def _shuffled(parts: tuple[str, ...]) -> bytes:
 def _decode(
     source: Path, files: Layout, image_size: int | None, channels: int, strict: bool
 ) -> Decoded:
-    rows = _rows(source, files.files, image_size, channels, strict)
+    rows = _rows(source, files.places, image_size, channels, strict)
     first = next(rows)
-    shape = first[1].shape
     return Decoded(
-        len(files.files), shape, files.labels, files.classes, chain([first], rows)
+        len(files.places),
+        first[1].shape,
+        files.labels,
+        files.classes,
+        chain([first], rows),
     )
 
 
 def _rows(
-    source: Path, files: list[str], image_size: int | None, channels: int, strict: bool
+    source: Path,
+    places: dict[str, Any],
+    image_size: int | None,
+    channels: int,
+    strict: bool,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Positions and images; raises on the first that differs in size."""
-    positions = {name: position for position, name in enumerate(files)}
+    positions = {name: position for position, name in enumerate(places)}
 
     def decode(file: tuple[str, bytes]) -> tuple[str, np.ndarray]:
         try:
@@ -177,10 +186,10 @@ def _rows(
                 f"({error}): replace or remove it"
             ) from error
 
-    files_left = contents(source, set(files))
+    files = contents(source, places)
     first = None
     with ThreadPoolExecutor(THREADS) as pool:
-        while window := list(islice(files_left, 32)):
+        while window := list(islice(files, 32)):
             threads = len(window[0][1]) > SMALL
             for name, image in (pool.map if threads else map)(decode, window):
                 first = first or (name, image.shape)

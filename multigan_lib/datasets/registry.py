@@ -104,8 +104,6 @@ def load(
 
 def fetch(name: str) -> list[ImageData]:
     """Download, verify and decode a data set ahead of time; its splits."""
-    if name == "stacked_mnist":
-        return fetch("digits")
     if name not in KNOWN:
         raise ValueError(_unknown(name))
     return [load(name, split) for split in KNOWN[name].splits]
@@ -152,6 +150,10 @@ def _large(
     return load_folder(
         archives[0], split, image_size or ORIGINS[name].image_size, channels
     )
+
+
+def _large_places(name: str) -> list[Path]:
+    return _packed(name) + places(name)
 
 
 def _imagenet32(split: str, image_size: int | None, channels: int | None) -> ImageData:
@@ -202,7 +204,7 @@ KNOWN = {
             what,
             tuple(ORIGINS[name].splits),
             partial(_large, name),
-            lambda name=name: _packed(name) + places(name),
+            partial(_large_places, name),
         )
         for name, what in (
             ("cifar10", "small photographs, 32×32 RGB, 50,000 + 10,000"),
@@ -220,9 +222,7 @@ KNOWN = {
     "stacked_mnist": Known(
         "three digits as RGB, 1,000 modes, made from any digits",
         BOTH,
-        lambda split, image_size, channels: load(
-            "stacked_mnist", split, image_size, channels
-        ),
+        partial(load, "stacked_mnist"),
         _bundled,
     ),
 }

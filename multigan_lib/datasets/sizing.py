@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -55,5 +57,5 @@ def _luma(chunk: Tensor) -> Tensor:
     return (chunk * weights).sum(1, keepdim=True).round_().to(torch.uint8)
 
 
-def _by_chunks(images: Tensor, convert) -> Tensor:  # type: ignore[no-untyped-def]
+def _by_chunks(images: Tensor, convert: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.cat([convert(chunk) for chunk in images.split(CHUNK)])

@@ -25,7 +25,7 @@ class Decoded(NamedTuple):
     """Images about to be stored.
 
     Attributes:
-        count: number of images N.
+        length: number of images N.
         shape: one image's (C, H, W).
         labels: N integers, or None.
         classes: the labels' names.
@@ -33,7 +33,7 @@ class Decoded(NamedTuple):
             position once, in any order.
     """
 
-    count: int
+    length: int
     shape: tuple[int, ...]
     labels: list[int] | None
     classes: tuple[str, ...]
@@ -97,7 +97,7 @@ def _write(path: Path, fingerprint: str, data: Decoded) -> None:
     header, start = _header(fingerprint, data)
     row = math.prod(data.shape)
     path.parent.mkdir(parents=True, exist_ok=True)
-    needed, free = start + data.count * row, shutil.disk_usage(path.parent).free
+    needed, free = start + data.length * row, shutil.disk_usage(path.parent).free
     if needed > free:
         raise OSError(
             f"the decoded images take {needed >> 20} MB, but the disk of {path.parent} "
@@ -114,8 +114,8 @@ def _write(path: Path, fingerprint: str, data: Decoded) -> None:
 
 def _header(fingerprint: str, data: Decoded) -> tuple[bytes, int]:
     """A safetensors header, and where in the file the images begin."""
-    before = 0 if data.labels is None else 8 * data.count
-    total = before + data.count * math.prod(data.shape)
+    before = 0 if data.labels is None else 8 * data.length
+    total = before + data.length * math.prod(data.shape)
     entries: dict[str, Any] = {
         "__metadata__": {
             "fingerprint": fingerprint,
@@ -123,14 +123,14 @@ def _header(fingerprint: str, data: Decoded) -> tuple[bytes, int]:
         },
         "images": {
             "dtype": "U8",
-            "shape": [data.count, *data.shape],
+            "shape": [data.length, *data.shape],
             "data_offsets": [before, total],
         },
     }
     if data.labels is not None:
         entries["labels"] = {
             "dtype": "I64",
-            "shape": [data.count],
+            "shape": [data.length],
             "data_offsets": [0, before],
         }
     text = json.dumps(entries).encode()
@@ -143,10 +143,10 @@ def _write_rows(file: BinaryIO, start: int, row: int, data: Decoded) -> None:
 
     written = 0
     for position, image in tqdm(
-        data.rows, "decoding", data.count, unit="image", delay=1, leave=False
+        data.rows, "decoding", data.length, unit="image", delay=1, leave=False
     ):
         file.seek(start + position * row)
-        file.write(np.ascontiguousarray(image))
+        file.write(image.tobytes())
         written += 1
-    if written != data.count:
-        raise ValueError(f"{written} of {data.count} images could be read")
+    if written != data.length:
+        raise ValueError(f"{written} of {data.length} images could be read")

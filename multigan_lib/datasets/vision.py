@@ -130,7 +130,7 @@ def _open(name: str, split: str) -> Any:
                 return _make(origin, place.parent, arguments)
             except ModuleNotFoundError as error:
                 raise ModuleNotFoundError(
-                    f"{name} needs another package: {error}"
+                    f"{name} needs the package {error.name}: pip install {error.name}"
                 ) from error
             except Exception as error:  # readers of many formats raise anything
                 raise ValueError(

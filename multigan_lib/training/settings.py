@@ -81,7 +81,10 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
     """
     if device is None:
         return best_device()
-    device = torch.device(device)
+    try:
+        device = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"no such device: {device!r}; use 'cpu'") from None
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),

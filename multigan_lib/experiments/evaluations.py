@@ -1,0 +1,147 @@
+"""What is measured on a trained game, for each kind of data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import datasets as data_sets
+from .. import metrics
+from ..games import Game
+from ..metrics import features
+from ..metrics.neurons import active_share
+from ..results import How
+from ..training.history import History
+
+# Far from the seeds of training, so that no noise is judged that was trained on.
+SAMPLE_SEED = 10_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run gave.
+
+    Attributes:
+        metrics: name → value and how it was measured.
+        picture: samples to draw, points (n, 2) or uint8 images (n, C, H, W).
+        curves: name → steps and values on the way.
+    """
+
+    metrics: dict[str, tuple[float, How]]
+    picture: Tensor
+    curves: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)
+
+
+def point_modes(
+    game: Game, data: Any, history: History, settings: Mapping[str, Any], seed: int
+) -> Outcome:
+    """Mode coverage of ``settings["n"]`` points, and of every snapshot on the way."""
+    n = settings["n"]
+    x = game.sample(n, seed=SAMPLE_SEED + seed).x.cpu()
+    end = metrics.mode_coverage(x, data)
+    names = ("modes", "high_quality", "kl", "variance_ratio")
+    how = How(n=n, reference=f"{data.name} of {len(data.means)}")
+    steps = [step for step, _ in history.snapshots]
+    way = [metrics.mode_coverage(samples, data) for _, samples in history.snapshots]
+    return Outcome(
+        {name: (float(getattr(end, name)), how) for name in names},
+        x[:1024],
+        {name: (steps, [float(getattr(c, name)) for c in way]) for name in names[:2]},
+    )
+
+
+def digit_images(
+    game: Game, data: Any, history: History, settings: Mapping[str, Any], seed: int
+) -> Outcome:
+    """Quality and balance of generated digits, against images not trained on.
+
+    ``fid``, ``kid``: all held-out images against as many generated ones.
+    ``fid_half`` and ``fid_half_real``: half of the held-out images against as many
+    generated ones, and against the other half: the second is what the first would be
+    for a perfect generator. Both are means over the same random halvings.
+    ``share_0`` … and ``min_share``: share of every class among the samples, by the
+    labeller.
+    """
+    held = data_sets.load(**settings["held_out"])
+    n = len(held)
+    x = game.sample(n, seed=SAMPLE_SEED + seed).x.cpu()
+    measured: dict[str, tuple[float, How]] = {}
+    for name, score in (
+        ("fid", metrics.fid(held, x)),
+        ("kid", metrics.kid(held, x)),
+        ("ms_ssim", metrics.ms_ssim(x)),
+        ("ms_ssim_real", metrics.ms_ssim(held)),
+    ):
+        against = score.split if name in ("fid", "kid") else None
+        measured[name] = (score.value, How(score.features, n, against))
+    measured |= _halves(held, x, settings["halvings"])
+    measured["fid_ratio"] = (
+        measured["fid_half"][0] / measured["fid_half_real"][0],
+        measured["fid_half"][1],
+    )
+    labeller = features.default_name(held.shape, held.name)
+    read = features.labeller(labeller)
+    digits = torch.cat([read(part).cpu() for part in x.split(256)])
+    share = torch.bincount(digits, minlength=10).double() / n
+    how = How(features.feature_network(labeller).name, n)
+    measured["min_share"] = (share.min().item(), how)
+    measured |= {f"share_{c}": (s, how) for c, s in enumerate(share.tolist())}
+    return Outcome(measured, data_sets.to_uint8(x[:64]))
+
+
+def _halves(
+    held: data_sets.ImageData, x: Tensor, halvings: int
+) -> dict[str, tuple[float, How]]:
+    """FID of generated and of real images against random halves, means."""
+    half = len(held) // 2
+    generator = torch.Generator().manual_seed(0)
+    fake, real = 0.0, 0.0
+    for _ in range(halvings):
+        order = torch.randperm(len(held), generator=generator)
+        reference = held[order[:half]]
+        score = metrics.fid(reference, x[order[:half]])
+        fake += score.value / halvings
+        real += metrics.fid(reference, held[order[half : 2 * half]]).value / halvings
+    how = How(score.features, half, f"halves of {held.name} {held.split}")
+    return {"fid_half": (fake, how), "fid_half_real": (real, how)}
+
+
+def stacked_modes(
+    game: Game, data: Any, history: History, settings: Mapping[str, Any], seed: int
+) -> Outcome:
+    """How many of the thousand modes of stacked digits are hit, and how evenly."""
+    n = settings["n"]
+    x = game.sample(n, seed=SAMPLE_SEED + seed).x.cpu()
+    labeller = settings["labeller"]
+    found = metrics.stacked_coverage(x, labeller=labeller)
+    real = metrics.stacked_coverage(data[:n], labeller=labeller)
+    how = How(features.feature_network(labeller).name, n)
+    return Outcome(
+        {
+            "modes": (float(found.modes), how),
+            "kl": (found.kl, how),
+            "modes_real": (float(real.modes), how),
+            "kl_real": (real.kl, how),
+        },
+        data_sets.to_uint8(x[:64]),
+    )
+
+
+def neurons(
+    game: Game, data: Any, history: History, settings: Mapping[str, Any], seed: int
+) -> Outcome:
+    """Share of the generator's units that are active, and the quality of its images."""
+    n = settings["n"]
+    x = game.sample(n, seed=SAMPLE_SEED + seed).x.cpu()
+    z = torch.randn(n, game.latent_size, generator=torch.Generator().manual_seed(seed))
+    share = active_share(game.generator.train(), z.to(game.device))
+    score = metrics.fid(data_sets.load(**settings["held_out"])[:n], x)
+    return Outcome(
+        {
+            "active": (share, How(n=n)),
+            "fid": (score.value, How(score.features, n, score.split)),
+        },
+        data_sets.to_uint8(x[:16]),
+    )

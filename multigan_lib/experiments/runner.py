@@ -1,0 +1,300 @@
+"""Running a recipe, seed by seed, into a record."""
+
+import hashlib
+import inspect
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from .. import datasets, figures, nets, paths, results
+from ..games import GAMES, Game
+from ..games.game import seeded
+from ..results import How, Record
+from ..training import train
+from ..training.settings import resolve_device
+from .recipes import Recipe, find
+
+MIXTURES = {"ring": datasets.ring, "grid": datasets.grid}
+LIBRARIES = ("multigan", "torch", "torchvision", "torchmetrics", "numpy", "scikit-learn")
+
+
+def run(
+    name: str,
+    seeds: int | None = None,
+    scale: str = "small",
+    device: str | None = None,
+    folder: Any = None,
+    progress: bool = True,
+) -> Record:
+    """Run a recipe over seeds 0, 1, … and write its record.
+
+    What a seed gave is kept under ``cache()/runs`` and a seed in training is saved as
+    it goes: run the same again after an interruption, or with more seeds, and nothing
+    is trained twice.
+
+    Args:
+        name: of a recipe.
+        seeds: how many; by default the recipe's own number.
+        scale: ``"small"`` or ``"paper"``; the latter's record is ``<name>_paper``.
+        device: by default the best there is.
+        folder: where the record goes; by default ``data/results``.
+        progress: whether to show progress bars and one line a seed.
+
+    Returns:
+        The record, as read back.
+
+    Raises:
+        ValueError: if there is no such recipe or scale, or if the record that is there
+            has more seeds.
+    """
+    recipe = find(name)
+    seeds = recipe.seeds if seeds is None else seeds
+    if seeds < 1:
+        raise ValueError(f"a record needs at least one seed, got {seeds}")
+    config = recipe.config(scale)
+    title = name if scale == "small" else f"{name}_{scale}"
+    _refuse_fewer(title, seeds, folder)
+    place = paths.cache() / "runs" / title
+    data = make_data(config["data"])
+    runs = []
+    for variant in recipe.variants:
+        for seed in range(seeds):
+            label = f"{title} {variant} seed {seed}".replace("  ", " ")
+            kept = place / f"{variant or 'run'}-{seed}-{_digest(config, variant)}"
+            if not (kept / "result.json").is_file():
+                if progress:
+                    print(label)
+                _play(recipe, config, variant, seed, data, kept, device, progress)
+            runs.append(_kept(kept))
+            if progress:
+                told = [f"{k} {v['value']:.4g}" for k, v in runs[-1]["metrics"].items()]
+                print(f"{label}: {', '.join(told[:6])}")
+    record = _assemble(title, recipe, config, seeds, runs)
+    picture = figures.png(_picture(record, runs, data))
+    results.write(record, picture, folder)
+    return results.read(title, folder)
+
+
+def make_data(settings: Mapping[str, Any]) -> Any:
+    """Return a mixture or a data set by its ``name`` and arguments."""
+    arguments = dict(settings)
+    name = arguments.pop("name")
+    if name not in MIXTURES:
+        return datasets.load(name, **arguments)
+    make = MIXTURES[name]
+    unknown = sorted(set(arguments) - set(inspect.signature(make).parameters))
+    if unknown:
+        raise ValueError(f"{name} is drawn, not loaded: leave out {', '.join(unknown)}")
+    return make(**arguments)
+
+
+def make_game(settings: Mapping[str, Any], data: Any, seed: int) -> Game:
+    """Return a game by its class's ``name`` and arguments.
+
+    ``generator`` may hold arguments of ``nets.generator_for``, and
+    ``batch_norm: False`` for one without.
+    """
+    arguments = dict(settings)
+    name = arguments.pop("name")
+    own = dict(arguments.pop("generator", {}))
+    if own:
+        keep_norm = own.pop("batch_norm", True)
+        with seeded(seed):
+            generator = nets.generator_for(
+                data.shape, arguments["latent_size"], arguments["width"], **own
+            )
+        arguments["generator"] = generator if keep_norm else _without_norm(generator)
+    return GAMES[name](data, **arguments, seed=seed)
+
+
+def _play(
+    recipe: Recipe,
+    config: Mapping[str, Any],
+    variant: str,
+    seed: int,
+    data: Any,
+    place: Path,
+    device: str | None,
+    progress: bool,
+) -> None:
+    """Train and judge one seed of one variant, and keep what came out in ``place``."""
+    chosen = resolve_device(device)
+    game = make_game({**config["game"], **recipe.variants[variant]}, data, seed)
+    settings = dict(config["train"])
+    history = train(
+        game,
+        data,
+        until=settings.pop("steps"),
+        seed=seed,
+        checkpoint=place / "checkpoint",
+        resume=True,
+        device=chosen,
+        progress=progress,
+        **settings,
+    )
+    outcome = recipe.evaluate(game, data, history, config["measure"], seed)
+    save_file({"picture": outcome.picture.contiguous()}, place / "picture.safetensors")
+    commit, dirty = _commit()
+    result = {
+        "metrics": {
+            metric: {"value": repr(value), **asdict(how)}
+            for metric, (value, how) in outcome.metrics.items()
+        },
+        "curves": outcome.curves,
+        "run": {
+            "variant": variant,
+            "seed": seed,
+            "seconds": round(history.seconds, 2),
+            "images_per_second": round(history.samples_per_second, 1),
+            "device": _device_name(chosen),
+            "commit": commit,
+            "dirty": dirty,
+        },
+        "versions": _versions(),
+    }
+    draft = place / "result.part"
+    draft.write_text(json.dumps(result))
+    draft.replace(place / "result.json")
+
+
+def _kept(place: Path) -> dict[str, Any]:
+    result = json.loads((place / "result.json").read_text())
+    for metric in result["metrics"].values():
+        metric["value"] = float(metric["value"])
+    result["picture"] = load_file(place / "picture.safetensors")["picture"]
+    return result
+
+
+def _assemble(
+    title: str,
+    recipe: Recipe,
+    config: dict[str, Any],
+    seeds: int,
+    runs: list[dict[str, Any]],
+) -> Record:
+    metrics: dict[str, list[float]] = {}
+    how: dict[str, How] = {}
+    curves: dict[str, dict[str, list]] = {}
+    for result in runs:
+        variant = result["run"]["variant"]
+        ending = f"/{variant}" if variant else ""
+        for name, entry in result["metrics"].items():
+            fields = dict(entry)
+            metrics.setdefault(name + ending, []).append(fields.pop("value"))
+            if how.setdefault(name + ending, How(**fields)) != How(**fields):
+                raise ValueError(
+                    f"seeds of {title} were measured differently ({name}: "
+                    f"{how[name + ending]}, then {How(**fields)}); remove "
+                    f"{paths.cache() / 'runs' / title} and run again"
+                )
+        for name, (steps, values) in result["curves"].items():
+            curve = curves.setdefault(name + ending, {"steps": steps, "values": []})
+            curve["values"].append(values)
+    scale = "" if config["scale"] == "small" else f" --scale {config['scale']}"
+    return Record(
+        recipe=title,
+        about=recipe.about,
+        command=f"python -m multigan_lib run {title.removesuffix('_paper')} "
+        f"--seeds {seeds}{scale}",
+        config=config,
+        seeds=list(range(seeds)),
+        metrics=metrics,
+        how=how,
+        runs=[result["run"] for result in runs],
+        versions=runs[-1]["versions"],
+        curves=curves,
+    )
+
+
+def _picture(record: Record, runs: list[dict[str, Any]], data: Any) -> Any:
+    """Draw a record's samples: points a panel a run, images a block of rows a run."""
+    names = [
+        f"{run['run']['variant']} seed {run['run']['seed']}".strip() for run in runs
+    ]
+    pictures = [result["picture"] for result in runs]
+    if pictures[0].ndim == 2:
+        return figures.panels(pictures, data, names)
+    rows = max(1, 64 // (8 * len(runs))) if len(runs) > 4 else 3
+    columns = 16 if pictures[0].shape[0] >= 16 * rows else 8
+    chosen = torch.cat([images[: rows * columns] for images in pictures])
+    labels = [name if row == 0 else "" for name in names for row in range(rows)]
+    return figures.sample_grid(
+        chosen, columns=columns, limit=len(chosen), rows=labels, width=8
+    )
+
+
+def _refuse_fewer(title: str, seeds: int, folder: Any) -> None:
+    try:
+        there = len(results.read(title, folder).seeds)
+    except FileNotFoundError:
+        return
+    if there > seeds:
+        raise ValueError(
+            f"the record {title} has {there} seeds already; run at least as many, or "
+            "name another folder for this one"
+        )
+
+
+def _digest(config: Mapping[str, Any], variant: str) -> str:
+    settings = {**config, "variants": config["variants"][variant]}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _without_norm(network: nn.Module) -> nn.Module:
+    """Replace every batch norm by a learnable offset, which it would have held."""
+    for module in network.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(module, name, Offset(child.num_features))
+    return network
+
+
+class Offset(nn.Module):
+    """Adds a learnable number to every map (n, C, H, W)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.offset = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.offset
+
+
+def _commit() -> tuple[str | None, bool]:
+    """Return the repository's commit, and whether the library differs from it."""
+    if paths.REPOSITORY is None:
+        return None, False
+    git = ["git", "-C", str(paths.REPOSITORY)]
+    try:
+        commit = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
+        changed = subprocess.check_output(
+            [*git, "status", "--porcelain", "--", "multigan_lib", "data/features"]
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None, False
+    return commit, bool(changed)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{device.type} ({platform.machine()})"

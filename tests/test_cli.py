@@ -1,0 +1,184 @@
+"""The command line as a user meets it: files, messages, exit codes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+import multigan_lib as mg
+from multigan_lib import cli, experiments, paths, results
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs the command line here; returns exit code, standard output and error."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["multigan_lib", *map(str, words)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def train(command, out, *more):
+    words = ("train", "gan", "--data", "ring", "--width", 8, "--device", "cpu")
+    return command(*words, "--out", out, *more)
+
+
+def test_train_writes_checkpoint_picture_and_summary(command, tmp_path):
+    out = tmp_path / "runs" / "gan"
+    words = ("--data", "digits", "--steps", 2, "--width", 4, "--batch-size", 8)
+    code, text, progress = command("train", "gan", *words, "--out", out)
+    assert code == 0
+    assert (out / "samples.png").read_bytes().startswith(b"\x89PNG")
+    assert "2 steps" in text and "images/s" in text and "digits" in text
+    assert "step/s" in progress
+    assert mg.games.load(out).sample(3).x.shape == (3, 1, 16, 16)
+
+
+def test_resume_until_equals_an_unbroken_run(command, tmp_path):
+    assert train(command, tmp_path / "a", "--steps", 5, "--seed", 3)[0] == 0
+    words = ("train", "gan", "--out", tmp_path / "a", "--resume", "--until", 9)
+    code, text, _ = command(*words, "--device", "cpu")
+    assert code == 0 and "9 steps" in text and "ring" in text
+    train(command, tmp_path / "b", "--steps", 9, "--seed", 3)
+    a, b = (mg.games.load(tmp_path / name) for name in "ab")
+    for name, value in a.state_dict().items():
+        assert torch.equal(value, b.state_dict()[name])
+    assert command(*words, "--device", "cpu")[0] == 0, "doing it twice changes nothing"
+    assert int(mg.games.load(tmp_path / "a").step) == 9
+
+
+def test_options_reach_the_game(command, tmp_path):
+    code, *_ = train(
+        command, tmp_path, "--steps", 1, "--loss", "hinge", "--set", "latent_size=5"
+    )
+    game = mg.games.load(tmp_path)
+    assert code == 0
+    assert (game.loss, game.latent_size, game.arguments["width"]) == ("hinge", 5, 8)
+
+
+def test_own_pictures_of_an_odd_size_are_brought_to_the_next(command, tmp_path):
+    from PIL import Image
+
+    (tmp_path / "mine").mkdir()
+    for index in range(4):
+        Image.new("RGB", (20, 20), (index, 0, 0)).save(tmp_path / f"mine/{index}.png")
+    words = ("--data", tmp_path / "mine", "--steps", 1, "--width", 4, "--batch-size", 2)
+    code, _, error = command("train", "gan", *words, "--out", tmp_path / "run")
+    assert code == 0, error
+    assert mg.games.load(tmp_path / "run").shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "mgan9", "--steps", "1"], "no game 'mgan9'; there are gan"),
+        (["train", "gan"], "--steps 500, or --until 500"),
+        (["train", "gan", "--steps", "1", "--data", "nope"], "nope"),
+        (["train", "gan", "--steps", "1", "--data", "no/such/folder"], "no/such/folder"),
+        (["train", "gan", "--steps", "1", "--loss", "l3"], "l3"),
+        (["train", "gan", "--steps", "1", "--set", "gate"], "name=value"),
+        (["train", "gan", "--steps", "1", "--set", "gate=1"], "no option gate; it has"),
+        (["train", "gan", "--steps", "1", "--set", "generator=1"], "no option generator"),
+        (["train", "gan", "--steps", "1", "--device", "tpu"], "tpu"),
+        (["train", "gan", "--steps", "1", "--split", "test[9:3]"], "test[9:3]"),
+        (["train", "gan", "--steps", "1", "--data", "ring", "--split", "test"], "split"),
+    ],
+)
+def test_a_mistake_is_one_plain_sentence(command, tmp_path, words, message):
+    out = tmp_path / "run"
+    code, _, error = command(*words, "--out", out)
+    lines = error.strip().splitlines()
+    assert code == 2
+    assert len(lines) == 1 and lines[0].startswith("Error: ") and message in lines[0]
+    assert not (out / "checkpoint.json").exists()
+
+
+def test_a_run_is_never_overwritten(command, tmp_path):
+    train(command, tmp_path, "--steps", 1)
+    before = (tmp_path / "checkpoint.json").read_bytes()
+    code, _, error = train(command, tmp_path, "--steps", 1)
+    assert code == 2 and "--resume" in error and "Traceback" not in error
+    assert (tmp_path / "checkpoint.json").read_bytes() == before
+
+
+def test_a_resumed_game_keeps_its_options_and_its_kind(command, tmp_path, monkeypatch):
+    train(command, tmp_path, "--steps", 1)
+    code, _, error = train(command, tmp_path, "--steps", 1, "--resume")
+    assert code == 2 and "leave out width" in error
+
+    class Other(mg.games.GAN):
+        pass
+
+    monkeypatch.setitem(mg.games.GAMES, "Other", Other)
+    words = ("train", "other", "--out", tmp_path, "--resume", "--steps", 1)
+    code, _, error = command(*words)
+    assert code == 2 and "holds a GAN, not a other" in error
+
+
+def test_interrupt_saves_and_says_how_to_go_on(tmp_path):
+    words = ("train", "gan", "--data", "ring", "--steps", "1000000", "--device", "cpu")
+    with subprocess.Popen(
+        [sys.executable, "-m", "multigan_lib", *words, "--out", tmp_path / "run"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        cwd=paths.PACKAGE.parent,
+    ) as process:
+        deadline = time.monotonic() + 100
+        while not (tmp_path / "run" / "data.json").exists():
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.1)
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        text, error = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert "saved in" in error and "Traceback" not in error
+    assert f"--out {tmp_path / 'run'} --resume --until 1000000" in text
+    assert int(mg.games.load(tmp_path / "run").step) > 0
+
+
+def test_sample_draws_a_picture_of_so_many(command, tmp_path):
+    train(command, tmp_path / "run", "--steps", 1)
+    picture = tmp_path / "new" / "grid.png"
+    words = ("sample", tmp_path / "run", "--n", 9)
+    assert command(*words, "--out", picture)[0] == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    code, _, error = command(*words, "--out", tmp_path / "grid.jpg")
+    assert code == 2 and ".png" in error
+    code, _, error = command("sample", tmp_path / "nothing")
+    assert code == 2 and "no checkpoint" in error
+
+
+def test_list_names_what_there_is(command):
+    code, text, _ = command("list")
+    assert code == 0
+    for name in ("digits", "mnist", "ring", "gan", *experiments.RECIPES):
+        assert name in text
+    for name in results.names():
+        assert name in text
+
+
+def test_fetch_verifies_a_data_set(command):
+    code, text, _ = command("fetch", "digits")
+    assert code == 0 and "1437" in text and "360" in text
+    code, _, error = command("fetch", "nope")
+    assert code == 2 and "nope" in error
+
+
+def test_an_unknown_command_and_no_command_show_the_usage(command):
+    code, _, error = command("frobnicate")
+    assert code == 2 and "frobnicate" in error
+    code, text, error = command()
+    assert "train" in text + error and "run" in text + error

@@ -1,0 +1,228 @@
+"""Recipes: settings, records, and seeds that are never trained twice."""
+
+import json
+import math
+
+import pytest
+import torch
+
+import multigan_lib as mg
+from multigan_lib import experiments, nets, paths
+from multigan_lib.experiments import evaluations, recipes, runner
+from multigan_lib.experiments.recipes import Recipe
+
+TINY = Recipe(
+    about="A test.",
+    data={"name": "ring", "modes": 4},
+    game={"name": "GAN", "loss": "nonsaturating", "latent_size": 4, "width": 8},
+    train={"steps": 6, "batch_size": 16, "snapshot_every": 3},
+    evaluate=evaluations.point_modes,
+    measure={"n": 64},
+    paper={"train": {"steps": 8}, "data": {"modes": 8}},
+)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty project with one tiny recipe."""
+    monkeypatch.setattr(paths, "assets", lambda kind: tmp_path / kind)
+    monkeypatch.setattr(paths, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setitem(recipes.RECIPES, "tiny", TINY)
+    return tmp_path
+
+
+def run(name="tiny", **arguments):
+    return experiments.run(name, device="cpu", progress=False, **arguments)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The steps that were asked of training, run by run."""
+    asked = []
+
+    def counting(game, data, **arguments):
+        before = int(game.step)
+        history = mg.train(game, data, **arguments)
+        asked.append((arguments["seed"], before, int(game.step)))
+        return history
+
+    monkeypatch.setattr(runner, "train", counting)
+    return asked
+
+
+def test_a_run_becomes_a_record(project):
+    record = run(seeds=2)
+    assert (project / "results" / "tiny.json").is_file()
+    assert record.image.read_bytes().startswith(b"\x89PNG")
+    assert record.seeds == [0, 1]
+    assert record.config["train"]["steps"] == 6
+    assert record.config["data"] == {"name": "ring", "modes": 4}
+    assert len(record.metrics["modes"]) == 2 and record.how["modes"].n == 64
+    assert record.how["modes"].reference == "ring of 4"
+    steps, values = record.series("modes")
+    assert steps.tolist() == [0, 3, 6] and values.shape == (2, 3)
+    assert {r["seed"] for r in record.runs} == {0, 1}
+    assert all(r["seconds"] > 0 and r["images_per_second"] > 0 for r in record.runs)
+    assert record.versions["torch"] == torch.__version__.partition("+")[0]
+    assert record.command.endswith("run tiny --seeds 2")
+
+
+def test_metrics_are_those_of_the_same_game_trained_by_hand(project):
+    record = run(seeds=2)
+    ring = mg.data.ring(modes=4)
+    game = mg.games.GAN(ring, latent_size=4, width=8, seed=1)
+    mg.train(game, ring, steps=6, batch_size=16, seed=1, device="cpu", progress=False)
+    x = game.sample(64, seed=evaluations.SAMPLE_SEED + 1)
+    coverage = mg.metrics.mode_coverage(x, ring)
+    assert record.metrics["high_quality"][1] == coverage.high_quality
+    assert record.metrics["modes"][1] == coverage.modes
+
+
+def test_more_seeds_do_not_repeat_the_first(project, trained):
+    first = run(seeds=1)
+    second = run(seeds=3)
+    assert [seed for seed, *_ in trained] == [0, 1, 2]
+    assert second.metrics["high_quality"][0] == first.metrics["high_quality"][0]
+    with pytest.raises(ValueError, match="3 seeds already"):
+        run(seeds=2)
+    assert run(seeds=2, folder=project / "mine").seeds == [0, 1]
+    assert len(trained) == 3
+
+
+def test_an_interrupted_seed_goes_on_where_it_stopped(project, monkeypatch):
+    whole = run(seeds=1, folder=project / "whole")
+    monkeypatch.setattr(paths, "cache", lambda: project / "other_cache")
+    half = dict(TINY.train)
+
+    def stop_half_way(game, data, **arguments):
+        mg.train(game, data, **(arguments | {"until": 4}))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "train", stop_half_way)
+        with pytest.raises(KeyboardInterrupt):
+            run(seeds=1)
+    assert not (project / "results" / "tiny.json").exists()
+    asked = []
+
+    def watching(game, data, **arguments):
+        assert arguments["resume"] and arguments["until"] == half["steps"]
+        history = mg.train(game, data, **arguments)
+        asked.append(history.steps)
+        return history
+
+    monkeypatch.setattr(runner, "train", watching)
+    resumed = run(seeds=1)
+    assert asked == [6]
+    assert resumed.metrics == whole.metrics and resumed.curves == whole.curves
+
+
+def test_other_settings_are_another_run(project, trained, monkeypatch):
+    run(seeds=1)
+    longer = Recipe(**(vars(TINY) | {"train": {**TINY.train, "steps": 7}}))
+    monkeypatch.setitem(recipes.RECIPES, "tiny", longer)
+    run(seeds=1)
+    assert [end for *_, end in trained] == [6, 7]
+
+
+def test_variants_have_metrics_of_their_own(project, monkeypatch):
+    both = {"variants": {"a": {}, "b": {"loss": "hinge"}}}
+    monkeypatch.setitem(recipes.RECIPES, "tiny", Recipe(**(vars(TINY) | both)))
+    record = run(seeds=2)
+    assert len(record.runs) == 4
+    assert len(record.metrics["kl/a"]) == len(record.metrics["kl/b"]) == 2
+    assert record.config["variants"]["b"] == {"loss": "hinge"}
+    assert record.metrics["high_quality/a"] != record.metrics["high_quality/b"] or (
+        record.series("high_quality/a") is not record.series("high_quality/b")
+    )
+
+
+def test_paper_scale_is_a_record_of_its_own(project):
+    record = run(seeds=1, scale="paper")
+    assert record.recipe == "tiny_paper"
+    assert record.config["train"] == {"steps": 8, "batch_size": 16, "snapshot_every": 3}
+    assert record.config["data"]["modes"] == 8
+    assert record.command.endswith("run tiny --seeds 1 --scale paper")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "gan_rin"}, "no recipe 'gan_rin'; there are gan_ring"),
+        ({"seeds": 0}, "at least one seed"),
+        ({"scale": "huge"}, "'small' or 'paper'"),
+    ],
+)
+def test_errors(project, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        run(**arguments)
+
+
+@pytest.mark.parametrize("name", list(experiments.RECIPES))
+def test_every_recipe_is_complete(name):
+    recipe = experiments.find(name)
+    config = recipe.config("small")
+    json.dumps(config)
+    assert config["train"]["steps"] > 0 and recipe.about.endswith(".")
+    shape = (2,) if config["data"]["name"] == "ring" else None
+    if shape is None:
+        channels = 3 if config["data"]["name"] == "stacked_mnist" else 1
+        shape = (channels, config["data"]["image_size"], config["data"]["image_size"])
+    for variant in recipe.variants.values():
+        game = runner.make_game({**config["game"], **variant}, mg.data.Spec(shape), 0)
+        assert game.sample(2).x.shape == (2, *shape)
+
+
+def test_a_generator_without_batch_norm_keeps_its_offsets():
+    settings = {"name": "GAN", "latent_size": 4, "width": 4}
+    plain = runner.make_game(
+        settings | {"generator": {"batch_norm": False}}, mg.data.Spec((1, 16, 16)), 0
+    )
+    kinds = {type(module).__name__ for module in plain.generator.modules()}
+    assert "BatchNorm2d" not in kinds and "Offset" in kinds
+    usual = nets.generator_for((1, 16, 16), 4, 4)
+    offsets = [p.numel() for n, p in plain.generator.named_parameters() if "offset" in n]
+    norms = [m for m in usual.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert offsets == [norm.num_features for norm in norms]
+
+
+class Fixed:
+    """A game that "generates" given images."""
+
+    device = torch.device("cpu")
+    latent_size = 4
+
+    def __init__(self, x):
+        self.x = x
+
+    def sample(self, n, seed=None):
+        return type("Samples", (), {"x": self.x[:n]})
+
+
+def test_digit_images_judge_real_images_as_good_and_one_class_as_bad():
+    held = {"name": "digits", "split": "test", "image_size": 16}
+    settings = {"held_out": held, "halvings": 2}
+    test = mg.data.load(**held)
+    good = evaluations.digit_images(Fixed(test.x()), None, None, settings, 0)
+    assert good.metrics["fid"][0] < 1e-3
+    shares = [good.metrics[f"share_{c}"][0] for c in range(10)]
+    assert math.isclose(sum(shares), 1)
+    real = torch.bincount(test.labels, minlength=10) / len(test)
+    assert max(abs(torch.tensor(shares) - real)) < 0.05
+    assert good.metrics["min_share"][0] == min(shares)
+    half = good.metrics["fid_half"]
+    assert half[1].n == len(test) // 2 and "halves of digits" in half[1].reference
+    threes = test[(test.labels == 3).nonzero().flatten().repeat(20)[: len(test)]]
+    bad = evaluations.digit_images(Fixed(threes.x()), None, None, settings, 0)
+    assert bad.metrics["fid_ratio"][0] > 5 * good.metrics["fid_ratio"][0]
+    assert bad.metrics["min_share"][0] == 0
+    assert bad.metrics["fid_half_real"] == good.metrics["fid_half_real"]
+
+
+def test_stacked_modes_of_the_data_themselves():
+    data = mg.data.load("stacked_mnist", image_size=16, n=500, seed=1)
+    settings = {"n": 500, "labeller": "digits"}
+    outcome = evaluations.stacked_modes(Fixed(data.x()), data, None, settings, 0)
+    assert outcome.metrics["modes"] == outcome.metrics["modes_real"]
+    true = len(torch.unique(data.labels))
+    assert abs(outcome.metrics["modes"][0] - true) < 0.05 * true

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 SILENCE = 30.0  # seconds
+DAY = 24 * 3600.0  # seconds
 
 
 def download(urls: list[str], folder: Path, md5: str) -> Path:
@@ -37,8 +40,12 @@ def download(urls: list[str], folder: Path, md5: str) -> Path:
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
     """A temporary folder inside `folder`, which is made; on its file system, so
-    that what is finished can be moved out of it in one step."""
+    that what is finished can be moved out of it in one step. What a killed process
+    left there is removed after a day."""
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".partial-*"):
+        if time.time() - left.stat().st_mtime > DAY:
+            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as temporary:
         yield Path(temporary)
 

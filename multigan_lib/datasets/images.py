@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from .streams import ImageStream
 
 
 class Spec(NamedTuple):
@@ -173,7 +176,7 @@ class ImageData:
 
     def batches(
         self, batch_size: int, seed: int = 0, device: torch.device | str = "cpu"
-    ) -> Any:
+    ) -> ImageStream:
         """An endless, shuffled `ImageStream` of `Batch`es on `device`."""
         from .streams import ImageStream
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from .images import Spec
+
+if TYPE_CHECKING:
+    from .streams import PointStream
 
 
 class PointMixture:
@@ -82,6 +85,8 @@ class PointMixture:
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x) in nats, computed in float64: (..., 2) → (...), differentiable.
 
+        For x on the CPU or a CUDA device (MPS has no float64).
+
         log Σ_m exp(log w_m - ‖x - μ_m‖² / 2σ²) - log 2πσ².
         """
         if x.shape[-1:] != (2,):
@@ -97,7 +102,7 @@ class PointMixture:
 
     def batches(
         self, batch_size: int, seed: int = 0, device: torch.device | str = "cpu"
-    ) -> Any:
+    ) -> PointStream:
         """An endless `PointStream` of `Batch`es on `device`; labels are the modes."""
         from .streams import PointStream
 

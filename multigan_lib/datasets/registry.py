@@ -45,7 +45,7 @@ class Available(NamedTuple):
 
     @property
     def present(self) -> bool:
-        """Whether something of it is there: nothing or not all is downloaded."""
+        """Whether it was found, at least in part."""
         return bool(self.places)
 
 
@@ -103,7 +103,12 @@ def load(
 
 
 def fetch(name: str) -> list[ImageData]:
-    """Download, verify and decode a data set ahead of time; its splits."""
+    """Download, verify and decode every split of a data set ahead of time.
+
+    Raises:
+        ValueError: an unknown name, damaged files.
+        FileNotFoundError: it is nowhere and could not be downloaded.
+    """
     if name not in KNOWN:
         raise ValueError(_unknown(name))
     return [load(name, split) for split in KNOWN[name].splits]

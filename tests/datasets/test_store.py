@@ -1,5 +1,7 @@
 import collections
+import os
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -107,3 +109,16 @@ def test_a_full_disk_is_named_before_anything_is_written(monkeypatch, left_over)
     with pytest.raises(OSError, match="make space or choose a smaller image_size"):
         store()
     assert left_over() == []
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(cache):
+    for name, age in ((".partial-old", 2), (".partial-new", 0)):
+        left = cache / "decoded" / name
+        left.mkdir(parents=True)
+        (left / "half").write_bytes(b"x")
+        os.utime(left, (time.time() - age * 86400,) * 2)
+    store()
+    assert sorted(p.name for p in (cache / "decoded").iterdir()) == [
+        ".partial-new",
+        "key.safetensors",
+    ]

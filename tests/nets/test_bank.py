@@ -106,7 +106,7 @@ def check(nets, policy, x):
     for name, _ in nets[0].named_parameters():
         of_each = [dict(net.named_parameters())[name].grad for net in nets]
         if made._owned(name):
-            of_each = torch.cat(of_each)
+            of_each = torch.cat([torch.atleast_1d(grad) for grad in of_each])
         else:
             of_each = of_each[0]
         torch.testing.assert_close(gradients[name].grad, of_each, rtol=1e-8, atol=1e-8)

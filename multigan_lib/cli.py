@@ -24,7 +24,13 @@ def main() -> None:
     """Run the command line; an error of the user's is one sentence and exit code 2."""
     try:
         app(prog_name=COMMAND)
-    except (ValueError, TypeError, OSError, ArithmeticError, ModuleNotFoundError) as error:
+    except (
+        ValueError,
+        TypeError,
+        OSError,
+        ArithmeticError,
+        ModuleNotFoundError,
+    ) as error:
         print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
 
@@ -137,7 +143,8 @@ def run(
     scale: Annotated[str, typer.Option(help="small or paper.")] = "small",
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the record; data/results if not said.")
+        Path | None,
+        typer.Option(help="Folder of the record; data/results if not said."),
     ] = None,
 ) -> None:
     """Run a recipe over seeds and write its record; what is done is not done again."""

@@ -39,9 +39,8 @@ def frames(
     pictures = []
     for figure, label in zip(figures, labels, strict=True):
         text = f"{alt} ({name} {label})" if name else f"{alt} ({label})"
-        pictures.append(ipywidgets.HTML(img_tag(png(figure), text)))
+        pictures.append(img_tag(png(figure), text))
         close(figure)
-    stack = ipywidgets.Stack(pictures, selected_index=0)
     slider = ipywidgets.SelectionSlider(
         options=[(str(label), index) for index, label in enumerate(labels)],
         description=name,
@@ -49,5 +48,12 @@ def frames(
         style={"description_width": "initial"},
         layout={"width": "24em", "max_width": "100%"},
     )
+    if not hasattr(ipywidgets, "Stack"):  # version 7, as on Colab: needs its kernel
+        page = ipywidgets.HTML(pictures[0])
+        slider.observe(
+            lambda change: page.set_trait("value", pictures[change.new]), "index"
+        )
+        return ipywidgets.VBox([slider, page])
+    stack = ipywidgets.Stack([ipywidgets.HTML(p) for p in pictures], selected_index=0)
     ipywidgets.jslink((slider, "index"), (stack, "selected_index"))
     return ipywidgets.VBox([slider, stack])

@@ -85,14 +85,23 @@ def test_own_pictures_of_an_odd_size_are_brought_to_the_next(command, tmp_path):
         (["train", "mgan9", "--steps", "1"], "no game 'mgan9'; there are gan"),
         (["train", "gan"], "--steps 500, or --until 500"),
         (["train", "gan", "--steps", "1", "--data", "nope"], "nope"),
-        (["train", "gan", "--steps", "1", "--data", "no/such/folder"], "no/such/folder"),
+        (
+            ["train", "gan", "--steps", "1", "--data", "no/such/folder"],
+            "no/such/folder",
+        ),
         (["train", "gan", "--steps", "1", "--loss", "l3"], "l3"),
         (["train", "gan", "--steps", "1", "--set", "gate"], "name=value"),
         (["train", "gan", "--steps", "1", "--set", "gate=1"], "no option gate; it has"),
-        (["train", "gan", "--steps", "1", "--set", "generator=1"], "no option generator"),
+        (
+            ["train", "gan", "--steps", "1", "--set", "generator=1"],
+            "no option generator",
+        ),
         (["train", "gan", "--steps", "1", "--device", "tpu"], "tpu"),
         (["train", "gan", "--steps", "1", "--split", "test[9:3]"], "test[9:3]"),
-        (["train", "gan", "--steps", "1", "--data", "ring", "--split", "test"], "split"),
+        (
+            ["train", "gan", "--steps", "1", "--data", "ring", "--split", "test"],
+            "split",
+        ),
     ],
 )
 def test_a_mistake_is_one_plain_sentence(command, tmp_path, words, message):

@@ -181,7 +181,9 @@ def test_a_generator_without_batch_norm_keeps_its_offsets():
     kinds = {type(module).__name__ for module in plain.generator.modules()}
     assert "BatchNorm2d" not in kinds and "Offset" in kinds
     usual = nets.generator_for((1, 16, 16), 4, 4)
-    offsets = [p.numel() for n, p in plain.generator.named_parameters() if "offset" in n]
+    offsets = [
+        p.numel() for n, p in plain.generator.named_parameters() if "offset" in n
+    ]
     norms = [m for m in usual.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert offsets == [norm.num_features for norm in norms]
 

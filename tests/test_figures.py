@@ -141,6 +141,15 @@ def test_evolution_of_images():
     assert [ax.get_title() for ax in fig.axes] == ["step 0", "step 10"]
 
 
+def test_panels_have_one_picture_a_set(ring):
+    sets = [ring.sample(20, seed=seed) for seed in range(7)]
+    fig = mg.figures.panels(sets, ring, [f"seed {n}" for n in range(7)], columns=4)
+    drawn = [ax for ax in fig.axes if ax.axison]
+    assert [ax.get_title() for ax in drawn] == [f"seed {n}" for n in range(7)]
+    assert all(len(ax.collections[0].get_offsets()) == 20 for ax in drawn)
+    assert all(len(ax.patches) == 8 for ax in drawn)
+
+
 def test_no_snapshots_is_an_error_that_says_how_to_get_them():
     empty = SimpleNamespace(snapshots=[])
     with pytest.raises(ValueError, match="snapshot_every"):

@@ -52,3 +52,11 @@ def test_errors():
         widgets.frames(pictures(2), ["a"], alt="x")
     with pytest.raises(ValueError, match="0 figures"):
         widgets.frames([], [], alt="x")
+
+
+def test_version_7_of_ipywidgets_has_no_stack(monkeypatch):
+    monkeypatch.delattr(ipywidgets, "Stack")
+    slider, page = widgets.frames(pictures(2), ["a", "b"], alt="x").children
+    assert "(a)" in page.value
+    slider.index = 1
+    assert "(b)" in page.value

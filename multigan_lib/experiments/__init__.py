@@ -1,7 +1,7 @@
 """Named recipes: an experiment with all its settings, run over seeds into a record.
 
-    mg.experiments.run("gan_ring", seeds=10)      # python -m multigan_lib run gan_ring
-    mg.results.read("gan_ring").mean("modes")
+mg.experiments.run("gan_ring", seeds=10)      # python -m multigan_lib run gan_ring
+mg.results.read("gan_ring").mean("modes")
 """
 
 from .recipes import RECIPES, Recipe, find

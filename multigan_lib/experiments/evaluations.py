@@ -10,6 +10,7 @@ from torch import Tensor
 from .. import datasets as data_sets
 from .. import metrics
 from ..games import Game
+from ..games.game import seeded
 from ..metrics import features
 from ..metrics.neurons import active_share
 from ..results import How
@@ -135,8 +136,9 @@ def neurons(
     """Share of the generator's units that are active, and the quality of its images."""
     n = settings["n"]
     x = game.sample(n, seed=SAMPLE_SEED + seed).x.cpu()
-    z = torch.randn(n, game.latent_size, generator=torch.Generator().manual_seed(seed))
-    share = active_share(game.generator.train(), z.to(game.device))
+    with seeded(SAMPLE_SEED + seed, game.device):
+        z = game.noise(n, settings["latent_size"])
+    share = active_share(game.generator.train(), z)
     score = metrics.fid(data_sets.load(**settings["held_out"])[:n], x)
     return Outcome(
         {

@@ -59,7 +59,7 @@ class Recipe:
 
 
 RING = Recipe(
-    about="One generator on the ring of eight Gaussians, at the sizes of MGAN's figure.",
+    about="A plain GAN on the ring of eight Gaussians, networks as in MGAN's figure.",
     data={"name": "ring", "modes": 8, "radius": 2.0, "std": 0.02**0.5},
     game={"name": "GAN", "loss": "nonsaturating", "latent_size": 128, "width": 128},
     train={"steps": 20_000, "batch_size": 512, "snapshot_every": 500},
@@ -119,6 +119,7 @@ RECIPES: dict[str, Recipe] = {
         evaluate=evaluations.neurons,
         measure={
             "n": 360,
+            "latent_size": 100,
             "held_out": {"name": "digits", "split": "test", "image_size": 16},
         },
         variants={

@@ -24,7 +24,14 @@ from ..training.settings import resolve_device
 from .recipes import Recipe, find
 
 MIXTURES = {"ring": datasets.ring, "grid": datasets.grid}
-LIBRARIES = ("multigan", "torch", "torchvision", "torchmetrics", "numpy", "scikit-learn")
+LIBRARIES = (
+    "multigan",
+    "torch",
+    "torchvision",
+    "torchmetrics",
+    "numpy",
+    "scikit-learn",
+)
 
 
 def run(
@@ -113,7 +120,8 @@ def make_game(settings: Mapping[str, Any], data: Any, seed: int) -> Game:
                 data.shape, arguments["latent_size"], arguments["width"], **own
             )
         arguments["generator"] = generator if keep_norm else _without_norm(generator)
-    return GAMES[name](data, **arguments, seed=seed)
+    kind: Any = GAMES[name]
+    return kind(data, **arguments, seed=seed)
 
 
 def _play(

@@ -8,7 +8,7 @@ RUN = $(VENV)/bin/python
 .PHONY: book test lint retarget clean environment
 
 book: environment  ## execute the chapters and build the HTML book
-	@$(RUN) tools/book.py
+	@$(RUN) tools/build_book.py
 
 test: environment  ## lint, unit tests, every notebook, the book, a browser
 	@$(RUN) tools/test.py

@@ -28,7 +28,7 @@ def path_of(address: str) -> str:
 
 def retarget(root: Path, new: str) -> list[str]:
     """Change the address in all text files under version control; return which."""
-    new = new.removesuffix("/").removesuffix(".git")
+    new = new.rstrip("/").removesuffix(".git")
     if not FORM.fullmatch(new):
         raise ValueError(
             f"{new!r} is not the address of a repository; "

@@ -1,8 +1,8 @@
 """Execute the chapters that need it and build the HTML book.
 
-    python tools/book.py                      the whole book, into _build/html
-    python tools/book.py --into FOLDER        the whole book, into FOLDER/_build/html
-    python tools/book.py --page PAGE          one page, to look at while writing it
+    python tools/build_book.py                  the whole book, into _build/html
+    python tools/build_book.py --into FOLDER    the same, into FOLDER/_build/html
+    python tools/build_book.py --page PAGE      one page, to look at while writing
 
 Jupyter's cache knows a chapter by its code cells alone. What a chapter also depends on
 - the library, the profile, the data set, the feature networks, the papers' tables, the
@@ -29,6 +29,7 @@ from jupyter_cache import get_cache
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYOUT = ["_config.yml", "_toc.yml", "book/references.bib", "tools", "book/_static"]
+LISTS_ALL = "results.names("  # a page with this shows every record there is
 STRICT = ["-W", "-n", "--keep-going"]
 
 
@@ -95,7 +96,11 @@ def dependencies(pages: list[Path], profile: str) -> dict[str, str]:
     found = {}
     for page in pages:
         text = page.read_text()
-        named = [file for file in records if re.search(rf"\b{file.stem}\b", text)]
+        named = [
+            file
+            for file in records
+            if LISTS_ALL in text or re.search(rf"\b{re.escape(file.stem)}\b", text)
+        ]
         found[str(page.relative_to(ROOT))] = digest(named, shared)
     return found
 
@@ -139,6 +144,7 @@ def build(into: Path, page: Path | None = None) -> int:
     build_folder = into / "_build"
     cache_folder = build_folder / ".jupyter_cache"
     state_file = build_folder / "state.json"
+    index = build_folder / "html" / "index.html"
     build_folder.mkdir(parents=True, exist_ok=True)
 
     trouble = assets.fetch()
@@ -149,30 +155,35 @@ def build(into: Path, page: Path | None = None) -> int:
         )
     chapters = [page] if page else [path for path in toc_pages() if is_executed(path)]
     name = profile()
-    pages = dependencies(chapters, name)
-    layout = digest([ROOT / path for path in LAYOUT], str(trouble))
-    state = json.loads(state_file.read_text()) if state_file.exists() else {}
-
-    before = state.get("pages", {})
-    forget(cache_folder, [page for page in pages if pages[page] != before.get(page)])
-    unchanged = state == {"pages": pages, "layout": layout}
-    # Until the build has succeeded no layout is on file: Sphinx reports a warning only
-    # for pages it reads, so after a failure it must read them all.
-    state_file.write_text(json.dumps({"pages": pages}, indent=1))
-    options = STRICT if page is None else ["--toc", str(preview_toc(into, page))]
-    status = jupyter_book(into, *options, *([] if unchanged else ["--all"]))
-    if status:
-        print(f"multigan: the book has errors or warnings (see above), {name} profile.")
-        return status
-    state_file.write_text(json.dumps({"pages": pages, "layout": layout}, indent=1))
+    now = {
+        "pages": dependencies(chapters, name),
+        "layout": digest([ROOT / path for path in LAYOUT], str(trouble)),
+        "text": digest([ROOT / "book"]),
+    }
+    before = json.loads(state_file.read_text()) if state_file.exists() else {}
+    if now != before or not index.exists():
+        known = before.get("pages", {})
+        stale = [path for path in now["pages"] if now["pages"][path] != known.get(path)]
+        forget(cache_folder, stale)
+        # Only a success puts the layout on file: Sphinx reports a warning only for the
+        # pages that it reads, so after a failure it must read them all.
+        state_file.write_text(json.dumps({"pages": now["pages"]}, indent=1))
+        kept = now["layout"] == before.get("layout") and not stale
+        options = STRICT if page is None else ["--toc", str(preview_toc(into, page))]
+        status = jupyter_book(into, *options, *([] if kept else ["--all"]))
+        if status:
+            print(
+                f"multigan: errors or warnings in the book ({name} profile), see above."
+            )
+            return status
+        state_file.write_text(json.dumps(now, indent=1))
 
     print(f"\n{name} profile; seconds that each chapter took:")
     times = execution_seconds(cache_folder)
-    for path in pages:
+    for path in now["pages"]:
         seconds, when = times.get(str(ROOT / path), (0.0, 0.0))
         print(f"  {seconds:6.1f}  {path}{'' if when > start else '  (kept)'}")
-    index = build_folder / "html/index.html"
-    print(f"Built in {time.time() - start:.0f} s. Open {index}")
+    print(f"Done in {time.time() - start:.0f} s. Open {index}")
     return 0
 
 

@@ -235,13 +235,14 @@ def _own(module: nn.Module) -> FeatureNetwork:
         )
     features = getattr(module, "features", None)
     # `features` may also be a part of the network, as in torchvision's models.
-    own_method = callable(features) and not isinstance(features, nn.Module)
+    if not callable(features) or isinstance(features, nn.Module):
+        features = module
     return FeatureNetwork(
         module,
         f"{type(module).__name__}@{_hash(module)}",
         count,
         lambda x: x,
-        features if own_method else module,
+        features,
         module,
     )
 

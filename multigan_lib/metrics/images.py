@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from torch import Tensor
 
@@ -14,7 +14,7 @@ from ..datasets import ImageData
 if TYPE_CHECKING:
     from ..games import Samples
 
-    Images = ImageData | Samples | Tensor
+    Images: TypeAlias = ImageData | Samples | Tensor
 
 BATCH = 256  # images in memory as floats, and in a feature network, at a time
 SLACK = 1e-3  # how far rounding may carry a value out of [-1, 1]

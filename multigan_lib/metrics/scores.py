@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ from .images import BATCH, ImageSet, image_set, same_shape
 if TYPE_CHECKING:
     from .images import Images
 
-    Features = str | nn.Module | None
+    Features: TypeAlias = str | nn.Module | None
 
 LOG_FLOOR = -600.0  # log-probabilities below it are 0 in all but name, yet have a log
 
@@ -159,7 +159,7 @@ def kid(
 
 
 def inception_score(fake: Images, features: Features = None, splits: int = 10) -> Score:
-    """exp E_x KL(p(y|x) ‖ p(y)), the mean over splits; between 1 and the classes' number.
+    """exp E_x KL(p(y|x) ‖ p(y)), the mean over splits, from 1 to the number of classes N.
 
     1 if the classifier says the same of every image, N if it is sure of every image and
     its N classes are equally frequent. It knows nothing of the real data. Small splits
@@ -254,7 +254,7 @@ def ms_ssim(fake: Images, pairs: int = 1000, seed: int = 0) -> Score:
 
 
 class _LogProbabilities(nn.Module):
-    """A network's log-probabilities, bounded below: 0 · log 0 is NaN in torchmetrics."""
+    """A network's log-probabilities, bounded below: torchmetrics' 0 log 0 is NaN."""
 
     def __init__(self, network: FeatureNetwork) -> None:
         super().__init__()

@@ -144,7 +144,7 @@ def test_names_tell_weights_apart():
 
 
 def test_bad_networks_are_refused():
-    with pytest.raises(ValueError, match="'digits', 'mnist', 'inception'.*got 'nmist'"):
+    with pytest.raises(ValueError, match=r"'mnist', 'inception'.*got 'nmist'"):
         feature_network("nmist")
     with pytest.raises(TypeError, match="got 3"):
         feature_network(3)
@@ -193,7 +193,7 @@ def test_inception_without_its_weights(monkeypatch):
 
     monkeypatch.setattr(inception, "FeatureExtractorInceptionV3", offline)
     features._inception.cache_clear()
-    with pytest.raises(RuntimeError, match="no network.*features='mnist'"):
+    with pytest.raises(RuntimeError, match=r"no network.*features='mnist'"):
         feature_network("inception")
 
 

@@ -66,8 +66,8 @@ def train(
     from . import checkpoint, figures, games
     from . import train as train_game
 
-    if steps is None and until is None:
-        raise ValueError("say how long to train: --steps 500, or --until 500")
+    if (steps is None) == (until is None) or (steps or until or 0) < 0:
+        raise ValueError("say how long to train: --steps 500, or --until 500 in all")
     given = _options(options, width=width, loss=loss)
     source = {"name": data, "split": split, "image_size": image_size}
     continuing = checkpoint.exists(out)

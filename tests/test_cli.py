@@ -84,6 +84,8 @@ def test_own_pictures_of_an_odd_size_are_brought_to_the_next(command, tmp_path):
     [
         (["train", "mgan9", "--steps", "1"], "no game 'mgan9'; there are gan"),
         (["train", "gan"], "--steps 500, or --until 500"),
+        (["train", "gan", "--steps", "-1"], "--steps 500, or --until 500"),
+        (["train", "gan", "--steps", "1", "--until", "2"], "--steps 500, or --until"),
         (["train", "gan", "--steps", "1", "--data", "nope"], "nope"),
         (
             ["train", "gan", "--steps", "1", "--data", "no/such/folder"],

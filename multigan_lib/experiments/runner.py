@@ -72,6 +72,9 @@ def run(
     _refuse_fewer(title, seeds, folder)
     place = paths.cache() / "runs" / title
     data = make_data(config["data"])
+    chosen = resolve_device(device)
+    if progress:
+        print(_outlook(recipe, title, seeds, chosen))
     runs = []
     for variant in recipe.variants:
         for seed in range(seeds):
@@ -80,7 +83,7 @@ def run(
             if not (kept / "result.json").is_file():
                 if progress:
                     print(label)
-                _play(recipe, config, variant, seed, data, kept, device, progress)
+                _play(recipe, config, variant, seed, data, kept, chosen, progress)
             runs.append(_kept(kept))
             if progress:
                 told = [f"{k} {v['value']:.4g}" for k, v in runs[-1]["metrics"].items()]
@@ -124,6 +127,16 @@ def make_game(settings: Mapping[str, Any], data: Any, seed: int) -> Game:
     return kind(data, **arguments, seed=seed)
 
 
+def _outlook(recipe: Recipe, title: str, seeds: int, device: torch.device) -> str:
+    """Say how much there is to do and how long it takes."""
+    count = seeds * len(recipe.variants)
+    known = [f"{minutes:g} on {kind}" for kind, minutes in recipe.minutes.items()]
+    return (
+        f"{title}: {count} training runs on {device.type}, minutes a run when it was "
+        f"measured: {', '.join(known)}; what is done already is not done again"
+    )
+
+
 def _play(
     recipe: Recipe,
     config: Mapping[str, Any],
@@ -131,11 +144,10 @@ def _play(
     seed: int,
     data: Any,
     place: Path,
-    device: str | None,
+    device: torch.device,
     progress: bool,
 ) -> None:
     """Train and judge one seed of one variant, and keep what came out in ``place``."""
-    chosen = resolve_device(device)
     game = make_game({**config["game"], **recipe.variants[variant]}, data, seed)
     settings = dict(config["train"])
     history = train(
@@ -145,7 +157,7 @@ def _play(
         seed=seed,
         checkpoint=place / "checkpoint",
         resume=True,
-        device=chosen,
+        device=device,
         progress=progress,
         **settings,
     )
@@ -163,7 +175,7 @@ def _play(
             "seed": seed,
             "seconds": round(history.seconds, 2),
             "images_per_second": round(history.samples_per_second, 1),
-            "device": _device_name(chosen),
+            "device": _device_name(device),
             "commit": commit,
             "dirty": dirty,
         },

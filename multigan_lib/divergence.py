@@ -105,7 +105,10 @@ def jsd(p: Densities, weights: Densities | None = None) -> Tensor:
 
 
 def frechet(
-    mean_1: Densities, cov_1: Densities, mean_2: Densities, cov_2: Densities
+    mean_1: Densities | float,
+    cov_1: Densities | float,
+    mean_2: Densities | float,
+    cov_2: Densities | float,
 ) -> Tensor:
     """Fréchet distance (squared W2) between two Gaussians.
 
@@ -348,7 +351,7 @@ def _root(cov: Tensor) -> Tensor:
     return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
 
 
-def _float64(p: Densities, name: str = "p") -> Tensor:
+def _float64(p: Densities | float, name: str = "p") -> Tensor:
     if isinstance(p, (list, tuple)):
         rows = [torch.as_tensor(row, dtype=torch.float64) for row in p]
         if len({row.shape for row in rows}) != 1:

@@ -174,6 +174,8 @@ def frozen(name: str) -> FeatureNetwork:
     network = Classifier(tuple(about["shape"]), about["classes"])
     network.load_state_dict(load(weights))
     network.requires_grad_(False)
+    # Half the time on a CPU.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     size = about["shape"][-1]
     return FeatureNetwork(

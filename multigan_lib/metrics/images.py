@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Images: TypeAlias = ImageData | Samples | Tensor
 
-BATCH = 256  # images in memory as floats, and in a feature network, at a time
+BATCH = 128  # images in memory as floats, and in a feature network, at a time
 SLACK = 1e-3  # how far rounding may carry a value out of [-1, 1]
 
 

@@ -159,11 +159,11 @@ def kid(
 
 
 def inception_score(fake: Images, features: Features = None, splits: int = 10) -> Score:
-    """exp E_x KL(p(y|x) ‖ p(y)), the mean over splits, from 1 to the number of classes N.
+    """exp E_x KL(p(y|x) ‖ p(y)) for a classifier of N classes, the mean over splits.
 
-    1 if the classifier says the same of every image, N if it is sure of every image and
-    its N classes are equally frequent. It knows nothing of the real data. Small splits
-    bias it downwards.
+    Between 1 and N: 1 if the classifier says the same of every image, N if it is sure
+    of every image and its N classes are equally frequent. It knows nothing of the real
+    data. Small splits bias it downwards.
 
     Args:
         fake: the images to judge, at least one a split.

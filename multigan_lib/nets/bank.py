@@ -178,7 +178,7 @@ class Bank(nn.Module):
                 f"{type(self.net).__name__}"
             )
         blocks = _blocks(self.net)
-        split = 1 + min(1, len(self.net.trunk))
+        split = min(2, len(blocks) - 1)
         return blocks[:split], blocks[split:]
 
     def _shared(self, x: Tensor) -> bool:
@@ -188,8 +188,9 @@ class Bank(nn.Module):
             return True
         if x.dim() != dims + 2 or len(x) != self.count:
             raise ValueError(
-                f"expected inputs of {dims + 1} axes for all networks, or of {dims + 2} "
-                f"with {self.count} rows, one for each; got shape {tuple(x.shape)}"
+                f"expected inputs of {dims + 1} axes for all networks, or of "
+                f"{dims + 2} with {self.count} rows, one for each; got shape "
+                f"{tuple(x.shape)}"
             )
         return False
 
@@ -216,16 +217,14 @@ class Bank(nn.Module):
             if shared and not reads_shared(part):
                 x, shared = x.expand(k, *x.shape), False
             return unfold(fold_forward(part, x if shared else fold(x), k), k)
-        inputs = [x] * k if shared else x.unbind()
-        return torch.stack([f(x) for f, x in zip(self._each(part), inputs, strict=True)])
+        networks = zip(self._each(part), [x] * k if shared else x, strict=True)
+        return torch.stack([network(own) for network, own in networks])
 
     def _each(self, part: nn.Module) -> list[Callable[[Tensor], Tensor]]:
         """The K copies of an owned part, as functions."""
         chunks = {name: t.chunk(self.count) for name, t in _tensors(part)}
         return [
-            partial(
-                functional_call, part, {name: c[k] for name, c in chunks.items()}
-            )
+            partial(functional_call, part, {name: c[k] for name, c in chunks.items()})
             for k in range(self.count)
         ]
 
@@ -281,14 +280,15 @@ def _make(
     networks: Callable[[], nn.Module] | Sequence[nn.Module], count: int | None
 ) -> list[nn.Module]:
     """K networks of one architecture, or a ValueError."""
-    listed = isinstance(networks, Sequence | nn.ModuleList)
-    if count is None and listed:
-        count = len(networks)
-    if count is None or count < 1:
+    if isinstance(networks, Sequence | nn.ModuleList):
+        nets = list(networks)
+        count = len(nets) if count is None else count
+        if count != len(nets):
+            raise ValueError(f"count={count}, but {len(nets)} networks were given")
+    else:
+        nets = [networks() for _ in range(count or 0)]
+    if not nets:
         raise ValueError(f"a bank holds one network or more, got count={count}")
-    if listed and len(networks) != count:
-        raise ValueError(f"count={count}, but {len(networks)} networks were given")
-    nets = list(networks) if listed else [networks() for _ in range(count)]
     for k, net in enumerate(nets):
         # The text of a module names its layers and their settings.
         if repr(net) != repr(nets[0]) or _shapes(net) != _shapes(nets[0]):
@@ -303,8 +303,8 @@ def _sample_dims(net: nn.Module) -> int:
     """Number of axes of one input, without the batch's."""
     if hasattr(net, "latent_size"):
         return 1
-    if hasattr(net, "shape"):
-        return len(net.shape)
+    if isinstance(shape := getattr(net, "shape", None), Sequence):
+        return len(shape)
     for layer in net.modules():
         if isinstance(layer, nn.Linear):
             return 1
@@ -322,15 +322,16 @@ def multiply_adds(part: nn.Module, x: Tensor) -> float:
 
     def add(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         nonlocal total
-        transposed = isinstance(layer, nn.ConvTranspose2d)
-        maps = inputs[0] if transposed else output
-        positions = maps.numel() // maps.shape[-1 if isinstance(layer, nn.Linear) else 1]
-        total += layer.weight.numel() * positions
+        if isinstance(layer, nn.Linear):
+            positions = output.numel() // layer.out_features
+            total += layer.weight.numel() * positions
+        elif isinstance(layer, nn.Conv2d):
+            total += layer.weight.numel() * output[:, 0].numel()
+        elif isinstance(layer, nn.ConvTranspose2d):
+            total += layer.weight.numel() * inputs[0][:, 0].numel()
 
-    layers = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
     for layer in part.modules():
-        if isinstance(layer, layers):
-            layer.register_forward_hook(add)
+        layer.register_forward_hook(add)
     with torch.no_grad():
         part.eval()(x)
     return total

@@ -1,13 +1,15 @@
-"""What every network of the library has in common: parts with names, and initialisation.
+"""What all networks of the library have in common: named parts, initialisation.
 
-A generator is a sequence `first` → `trunk` → `last`; a discriminator is a sequence `trunk` → `head`. The names are
-what the games refer to: MGAN's generators own their `first` and share the rest, MAD-GAN's own their `last`, MGAN's
-discriminator and classifier share the `trunk`. Networks know no loss.
+A generator is a sequence `first` → `trunk` → `last`; a discriminator is a sequence
+`trunk` → `head`. The names are what the games refer to: MGAN's generators own their
+`first` and share the rest, MAD-GAN's own their `last`, MGAN's discriminator and
+classifier share the `trunk`. Networks know no loss.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -17,16 +19,21 @@ NORMS = ("batch", "none", "spectral", "layer")
 
 
 class Generator(nn.Sequential):
-    """Maps noise to samples through the parts `first`, `trunk` (a sequence of blocks) and `last`.
+    """Maps noise to samples through the parts `first`, `trunk` and `last`.
 
     Args:
-        first: from z to the first hidden layer, its normalisation and activation included.
-        trunk: the other hidden blocks.
+        first: from z to the first hidden layer, its normalisation and activation
+            included.
+        trunk: the other hidden blocks, one after another.
         last: from the last hidden layer to the sample.
         latent_size: length of z.
         shape: shape of one sample, `(C, H, W)` or `(d,)`.
-        num_features: size of one sample's features, see `with_features`.
+        num_features: numbers in one sample's `features`.
     """
+
+    first: nn.Module
+    trunk: nn.Sequential
+    last: nn.Module
 
     def __init__(
         self,
@@ -63,14 +70,17 @@ class Generator(nn.Sequential):
 
 
 class Discriminator(nn.Sequential):
-    """Maps samples to logits through `trunk` (samples → features (N, num_features)) and `head` (features → logits).
+    """Maps samples to logits through the parts `trunk` and `head`, the output layer.
 
     Args:
-        trunk: everything but the output layer.
+        trunk: from samples (N, *shape) to features (N, num_features).
         num_features: length of what the trunk gives.
         shape: shape of one sample.
-        outputs: logits a sample; one logit a sample comes as (N,), more as (N, outputs).
+        outputs: logits a sample; one comes as (N,), more as (N, outputs).
     """
+
+    trunk: nn.Module
+    head: nn.Module
 
     def __init__(
         self,
@@ -90,7 +100,7 @@ class Discriminator(nn.Sequential):
         self.outputs = outputs
 
 
-def is_sequence(net: nn.Module) -> bool:
+def is_sequence(net: nn.Module) -> TypeGuard[nn.Sequential]:
     """Whether a network does nothing but apply its children in turn."""
     return isinstance(net, nn.Sequential) and type(net).forward is nn.Sequential.forward
 
@@ -103,9 +113,10 @@ class DropLast(nn.Module):
 
 
 def init_normal(net: nn.Module, std: float = 0.02) -> None:
-    """Weights of linear and convolutional layers ~ N(0, std²), their biases 0 (Radford et al. 2015, section 4).
+    """Draws the weights of linear and convolutional layers from N(0, std²), in place.
 
-    Normalisation layers keep scale 1 and offset 0: the paper speaks of weights only.
+    Their biases become 0; normalisation layers keep scale 1 and offset 0, for the paper
+    speaks of weights only (Radford et al. 2015, section 4).
     """
     for layer in net.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
@@ -121,16 +132,20 @@ def check_norm(norm: str) -> None:
 
 
 def add_spectral_norm(net: nn.Module) -> None:
-    """Divides every linear and convolutional weight of `net` by its spectral norm (Miyato et al. 2018), in place."""
+    """Divides all linear and convolutional weights by their spectral norms, in place.
+
+    (Miyato et al. 2018; one power iteration at each forward pass in training mode.)
+    """
     for layer in list(net.modules()):
         if isinstance(layer, nn.Linear | nn.Conv2d):
             spectral_norm(layer)
 
 
 class ScaleBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation with a learnable scale and its offset fixed at zero (MGAN, section 5.2).
+    """Batch normalisation with a learnable scale and the offset fixed at zero.
 
-    The offset is a buffer: no optimizer and no `requires_grad_` can move it.
+    (MGAN, section 5.2.) The offset is a buffer: no optimizer and no `requires_grad_`
+    can move it.
     """
 
     def __init__(self, num_features: int):

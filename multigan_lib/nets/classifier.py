@@ -1,4 +1,4 @@
-"""A small convolutional classifier: feature network, labeller, downstream classifier."""
+"""A small convolutional classifier, which is also feature network and labeller."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Classifier(nn.Module):
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         classes: int,
         width: int = 16,
         num_features: int = 64,

@@ -1,7 +1,8 @@
-"""Deep convolutional generator and discriminator (Radford et al. 2015) for square images.
+"""DCGAN generator and discriminator (Radford et al. 2015) for square images.
 
-Both move between the image and maps of 4×4 pixels (6×6 for 48-pixel images) by 4×4 convolutions of stride 2, a kernel
-that the stride divides, so that every pixel is covered equally often. With width w:
+Both move between the image and maps of 4×4 pixels (6×6 for 48-pixel images) by 4×4
+convolutions of stride 2, a kernel that the stride divides, so that every pixel is
+covered equally often. With width w:
 
     ======  ==================================  ==================================
     pixels  generator                           discriminator
@@ -12,10 +13,13 @@ that the stride divides, so that every pixel is covered equally often. With widt
     64      z → 4×4×8w → … → 32×32×w → 64       64 → 32×32×w → … → 4×4×8w → logits
     ======  ==================================  ==================================
 
-w = 64 at 64 pixels is the paper's size but for its 1024 first maps; w = 128 at 32 pixels is MGAN's.
+w = 64 at 64 pixels is the paper's size but for its 1024 first maps; w = 128 at 32
+pixels is MGAN's.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from torch import nn
 
@@ -38,9 +42,11 @@ class DCGANGenerator(Generator):
     Args:
         shape: (C, H, W), C = 1 or 3, H = W = 16, 32, 48 or 64.
         latent_size: length of z.
-        width: channels of the last hidden layer; default 32, and 64 for images above 32 pixels.
-        offset: whether the batch norms of the trunk learn an offset. MGAN fixes it at zero, so that fewer ReLUs die
-            (Hoang et al. 2018, section 5.2); the first layer's batch norm learns one in any case, as in its code.
+        width: channels of the last hidden layer; default 32, and 64 for images above 32
+            pixels.
+        offset: whether the batch norms of the trunk learn an offset. MGAN fixes it at
+            zero, so that fewer ReLUs die (Hoang et al. 2018, section 5.2); the first
+            layer's batch norm learns one in any case, as in its code.
 
     Raises:
         ValueError: for a shape that no DCGAN here makes.
@@ -48,7 +54,7 @@ class DCGANGenerator(Generator):
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         latent_size: int = 100,
         width: int | None = None,
         offset: bool = True,
@@ -72,7 +78,7 @@ class DCGANGenerator(Generator):
                         nn.BatchNorm2d(after) if offset else ScaleBatchNorm2d(after),
                         nn.ReLU(),
                     )
-                    for before, after in zip(maps[:-1], maps[1:], strict=True)
+                    for before, after in pairwise(maps)
                 )
             ),
             last=nn.Sequential(last, nn.Tanh()),
@@ -84,15 +90,18 @@ class DCGANGenerator(Generator):
 
 
 class DCGANDiscriminator(Discriminator):
-    """Logits of images: x (N, C, H, W) in [-1, 1] → (N,), or (N, outputs) where outputs > 1.
+    """Logits of images: x (N, C, H, W) in [-1, 1] → (N,), or (N, outputs) if > 1.
 
     Args:
         shape: (C, H, W), C = 1 or 3, H = W = 16, 32, 48 or 64.
-        width: channels of the first layer; default 32, and 64 for images above 32 pixels.
+        width: channels of the first layer; default 32, and 64 for images above 32
+            pixels.
         outputs: logits an image.
-        norm: "batch" (all hidden layers but the first, as in the paper), "none", "spectral" (all layers; Miyato et
-            al. 2018) or "layer" (all hidden layers but the first). A gradient penalty looks at one sample at a time,
-            which batch norm does not allow: take "layer" or "none" there (Gulrajani et al. 2017, section 4).
+        norm: "batch" (all hidden layers but the first, as in the paper), "none",
+            "spectral" (all layers; Miyato et al. 2018) or "layer" (all hidden layers
+            but the first). A gradient penalty looks at one sample at a time, which
+            batch norm does not allow: take "layer" or "none" there (Gulrajani et al.
+            2017, section 4).
 
     Raises:
         ValueError: for a shape or a norm that no DCGAN here has.
@@ -100,15 +109,15 @@ class DCGANDiscriminator(Discriminator):
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         width: int | None = None,
         outputs: int = 1,
         norm: str = "batch",
     ):
         check_norm(norm)
         channels, side, maps = plan(shape, width)
-        blocks = []
-        for before, after in zip([channels, *maps[:-1]], maps, strict=True):
+        blocks: list[nn.Module] = []
+        for before, after in pairwise([channels, *maps]):
             kind = norm if blocks else "none"
             block: list[nn.Module] = [
                 nn.Conv2d(before, after, 4, stride=2, padding=1, bias=kind != "batch")
@@ -128,10 +137,11 @@ class DCGANDiscriminator(Discriminator):
 def plan(
     shape: tuple[int, ...], width: int | None = None
 ) -> tuple[int, int, list[int]]:
-    """Image channels, side of the smallest maps, and the discriminator's channels from the image inwards.
+    """Image channels, side of the smallest maps, discriminator's channels in order.
 
     Raises:
-        ValueError: for a shape other than (1 or 3, s, s) with s = 16, 32, 48 or 64, or a width below 1.
+        ValueError: for a shape other than (1 or 3, s, s) with s = 16, 32, 48 or 64, or
+            a width below 1.
     """
     if len(shape) != 3 or shape[0] not in (1, 3):
         raise ValueError(

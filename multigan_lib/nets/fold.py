@@ -1,16 +1,16 @@
-"""K networks of one architecture run as one: each layer does the work of its K copies in one call.
+"""K networks of one architecture run as one: a layer does the work of its K copies.
 
-The parameters of the K copies of a layer are concatenated along their first axis, so that K linear layers are one
-`baddbmm` and K convolutions one grouped convolution, whose weights are stored exactly so. Batch normalisation of K·C
-channels is K batch normalisations of C channels, running statistics included. In between, the data are in one of
-these forms:
+The parameters of the K copies of a layer are concatenated along their first axis. K
+linear layers are then one `baddbmm`, K convolutions one grouped convolution, whose
+weights are stored exactly so, and K batch normalisations of C channels one of K·C
+channels, running statistics included. Data are in one of these forms:
 
-    ========  ===========================  =================================================
-    form      vectors                      feature maps
-    ========  ===========================  =================================================
-    shared    (B, F)                       (B, C, H, W), read by all K networks
-    folded    (K, B, F)                    (B, K·C, H, W), the channels of network 0 first
-    ========  ===========================  =================================================
+    ======  =========  ==============================================
+    form    vectors    feature maps
+    ======  =========  ==============================================
+    shared  (B, F)     (B, C, H, W), read by all K networks
+    folded  (K, B, F)  (B, K·C, H, W), the channels of network 0 first
+    ======  =========  ==============================================
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ PER_CHANNEL = (nn.AvgPool2d, nn.MaxPool2d, nn.Upsample)
 
 
 def foldable(part: nn.Module) -> bool:
-    """Whether `fold_forward` knows every layer of this network (subclasses and parametrised layers it does not)."""
+    """Whether `fold_forward` knows every layer of this network.
+
+    It does not know subclasses nor parametrised layers (spectral norm).
+    """
     if is_sequence(part) or type(part) is Residual:
         return all(foldable(child) for child in part.children())
     if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.momentum is None:
@@ -51,9 +54,10 @@ def fold_forward(part: nn.Module, x: Tensor, k: int) -> Tensor:
     """Runs K copies of a network at once.
 
     Args:
-        part: a `foldable` network whose parameters and buffers are those of its K copies, concatenated.
-        x: one input for all copies (B, ...), where the network begins with a linear or convolutional layer; or
-            folded inputs (see `fold`).
+        part: a `foldable` network whose parameters and buffers are those of its K
+            copies, concatenated.
+        x: one input for all copies (B, ...), if the network `reads_shared`; or folded
+            inputs (see `fold`).
         k: the number of copies K.
 
     Returns:
@@ -77,7 +81,7 @@ def unfold(x: Tensor, k: int) -> Tensor:
 
 
 def reads_shared(part: nn.Module) -> bool:
-    """Whether the network begins with a layer that can read one input for all copies."""
+    """Whether the first layer is one that can read one input for all copies."""
     while is_sequence(part) and len(part):
         part = part[0]
     return isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
@@ -98,7 +102,7 @@ def _linear(layer: nn.Linear, x: Tensor, k: int) -> Tensor:
 
 
 def _conv(layer: nn.Conv2d, x: Tensor, k: int) -> Tensor:
-    # A shared input needs no groups: its K·out output channels are one wide convolution.
+    # A shared input needs no groups: K layers that read it are one wide layer.
     groups = layer.groups * (x.shape[1] // layer.in_channels)
     return F.conv2d(
         _layout(x),
@@ -122,7 +126,7 @@ def _conv_transpose(layer: nn.ConvTranspose2d, x: Tensor, k: int) -> Tensor:
         weight,
         layer.bias,
         layer.stride,
-        layer.padding,
+        layer.padding,  # type: ignore[arg-type]
         layer.output_padding,
         groups,
         layer.dilation,
@@ -149,7 +153,7 @@ def _batch_norm(layer: nn.modules.batchnorm._BatchNorm, x: Tensor, k: int) -> Te
         layer.weight,
         layer.bias,
         layer.training or layer.running_mean is None,
-        layer.momentum,
+        layer.momentum or 0.0,
         layer.eps,
     )
     return _split(x, k) if vectors else x
@@ -172,8 +176,7 @@ def _flatten(layer: nn.Flatten, x: Tensor, k: int) -> Tensor:
 
 
 def _unflatten(layer: nn.Unflatten, x: Tensor, k: int) -> Tensor:
-    channels, *pixels = layer.unflattened_size
-    return x.transpose(0, 1).reshape(x.shape[1], k * channels, *pixels)
+    return x.unflatten(2, layer.unflattened_size).transpose(0, 1).flatten(1, 2)
 
 
 def _residual(layer: Residual, x: Tensor, k: int) -> Tensor:

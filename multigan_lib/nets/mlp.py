@@ -1,12 +1,14 @@
 """Multi-layer perceptrons for points.
 
-The default sizes are those of the eight Gaussians in MGAN (Hoang et al. 2018, section 5.1): a generator with two
-hidden layers of 128 ReLU units that reads 128 normal variables, a discriminator with one hidden layer of 128.
+The default sizes are those of the eight Gaussians in MGAN (Hoang et al. 2018, section
+5.1): a generator with two hidden layers of 128 ReLU units that reads 128 normal
+variables, a discriminator with one hidden layer of 128.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import nn
 
@@ -23,13 +25,14 @@ def hidden_layers(sizes: Sequence[int], norm: str = "none") -> nn.Sequential:
     """Blocks of linear layer, normalisation ("none", "batch" or "layer") and ReLU.
 
     Args:
-        sizes: input size, then the size of each hidden layer; `[64]` gives no layer at all.
+        sizes: input size, then the size of each hidden layer; `[64]` gives no layer at
+            all.
 
     Maps (N, sizes[0]) to (N, sizes[-1]); the weights keep PyTorch's initialisation.
     """
     blocks = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
-        block = [nn.Linear(inputs, outputs, bias=norm != "batch")]
+    for inputs, outputs in pairwise(sizes):
+        block: list[nn.Module] = [nn.Linear(inputs, outputs, bias=norm != "batch")]
         if norm == "batch":
             block.append(nn.BatchNorm1d(outputs))
         elif norm == "layer":
@@ -44,7 +47,8 @@ class MLPGenerator(Generator):
     Args:
         latent_size: length of z.
         dimensions: length of a point.
-        hidden: sizes of the hidden layers, at least one. The first is `first`, the others are `trunk`.
+        hidden: sizes of the hidden layers, at least one. The first is `first`, the
+            others are `trunk`.
     """
 
     def __init__(
@@ -67,7 +71,7 @@ class MLPGenerator(Generator):
 
 
 class MLPDiscriminator(Discriminator):
-    """Logits of points: x (N, dimensions) → (N,), or (N, outputs) where outputs > 1.
+    """Logits of points: x (N, dimensions) → (N,), or (N, outputs) if > 1.
 
     Args:
         dimensions: length of a point.

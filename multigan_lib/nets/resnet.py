@@ -53,7 +53,7 @@ class ResNetGenerator(Generator):
 
     def __init__(
         self,
-        shape: tuple[int, int, int] = (3, 32, 32),
+        shape: tuple[int, ...] = (3, 32, 32),
         latent_size: int = 128,
         width: int = 64,
         offset: bool = True,
@@ -95,7 +95,7 @@ class ResNetDiscriminator(Discriminator):
 
     def __init__(
         self,
-        shape: tuple[int, int, int] = (3, 32, 32),
+        shape: tuple[int, ...] = (3, 32, 32),
         width: int = 64,
         outputs: int = 1,
         norm: str = "spectral",

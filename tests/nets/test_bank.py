@@ -25,7 +25,9 @@ GENERATORS = {
     "mlp": lambda: MLPGenerator(5, 2, (7, 6, 5)),
     "mlp, one hidden layer": lambda: MLPGenerator(5, 2, (7,)),
     "dcgan": lambda: DCGANGenerator((3, 32, 32), 5, width=2),
-    "dcgan, grey, offset fixed": lambda: DCGANGenerator((1, 16, 16), 5, 3, offset=False),
+    "dcgan, grey, offset fixed": lambda: DCGANGenerator(
+        (1, 16, 16), 5, 3, offset=False
+    ),
     "resnet": lambda: ResNetGenerator((1, 32, 32), 5, width=2),
 }
 DISCRIMINATORS = {

@@ -197,3 +197,12 @@ def test_an_installed_library_writes_to_the_cache_and_reads_both(tmp_path, monke
     results.write(record(recipe="shipped"), folder=tmp_path / "package" / "results")
     assert results.names() == ["gan_test", "shipped"]
     assert np.isclose(results.read("shipped").mean("fid"), 4)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(paths.assets("published").glob("*.csv")), ids=lambda path: path.stem
+)
+def test_published_tables_can_be_shown(path):
+    table = results.table([], ["fid", "inception_score"], published=[path.stem])
+    assert len(table.rows) > 1
+    assert all("Table" in source for _, source, *_ in table.rows)

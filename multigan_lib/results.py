@@ -328,15 +328,13 @@ def _published(
             int(n) if n else None,
             entry.get("reference") or None,
         )
-        std = float(entry.get("std") or math.nan)
+        std = f" ± {entry['std']}" if entry.get("std") else ""
         cells = rows.setdefault((entry["model"], entry["source"]), {})
-        cells[entry["metric"], how] = _cell(float(entry["value"]), std)
+        cells[entry["metric"], how] = entry["value"] + std
     return [(model, source, cells) for (model, source), cells in rows.items()]
 
 
 def _cell(mean: float, std: float) -> str:
-    digits = 3 if abs(mean) < 100 else 0
-    text = f"{mean:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{mean:,.0f}"
-    if math.isnan(std):
-        return text
-    return f"{mean:.{digits}f} ± {std:.{digits}f}"
+    digits = 3 if abs(mean) < 100 else 1
+    spread = "" if math.isnan(std) else f" ± {std:,.{digits}f}"
+    return f"{mean:,.{digits}f}{spread}"

@@ -165,7 +165,7 @@ def test_scores_of_different_feature_networks_never_share_a_column(project):
         ["gan_test", "recorded, 2 seeds", "4.000 ± 1.414", "–", "–"],
         ["other", "recorded, 2 seeds", "–", "4.000 ± 1.414", "–"],
         ["DCGAN", "Thesis Table 2", "–", "–", "28.721"],
-        ["MGAN", "Thesis Table 2", "–", "–", "20.500 ± 0.500"],
+        ["MGAN", "Thesis Table 2", "–", "–", "20.5 ± 0.5"],
     ]
 
 

@@ -44,6 +44,8 @@ class Generator(nn.Sequential):
         shape: tuple[int, ...],
         num_features: int,
     ):
+        if latent_size < 1:
+            raise ValueError(f"latent_size must be at least 1, got {latent_size}")
         super().__init__(OrderedDict(first=first, trunk=trunk, last=last))
         self.latent_size = latent_size
         self.shape = tuple(shape)
@@ -123,6 +125,12 @@ def init_normal(net: nn.Module, std: float = 0.02) -> None:
             nn.init.normal_(layer.weight, 0.0, std)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def check_width(*widths: int) -> None:
+    """Raises ValueError for a layer with fewer than one unit or channel."""
+    if min(widths, default=1) < 1:
+        raise ValueError(f"width must be at least 1, got {min(widths)}")
 
 
 def check_norm(norm: str) -> None:

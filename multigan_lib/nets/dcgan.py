@@ -29,6 +29,7 @@ from .base import (
     ScaleBatchNorm2d,
     add_spectral_norm,
     check_norm,
+    check_width,
     init_normal,
 )
 
@@ -156,8 +157,7 @@ def plan(
         )
     if width is None:
         width = 32 if pixels <= 32 else 64
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")
+    check_width(width)
     side = SMALLEST_MAPS[pixels]
     layers = (pixels // side).bit_length() - 1
     return channels, side, [width * 2**layer for layer in range(layers)]

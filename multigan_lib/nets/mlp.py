@@ -17,6 +17,7 @@ from .base import (
     Generator,
     add_spectral_norm,
     check_norm,
+    check_width,
     init_normal,
 )
 
@@ -59,6 +60,7 @@ class MLPGenerator(Generator):
     ):
         if not hidden:
             raise ValueError("an MLP generator needs at least one hidden layer")
+        check_width(*hidden)
         super().__init__(
             first=hidden_layers([latent_size, hidden[0]]),
             trunk=hidden_layers(hidden),
@@ -88,6 +90,7 @@ class MLPDiscriminator(Discriminator):
         norm: str = "none",
     ):
         check_norm(norm)
+        check_width(*hidden)
         sizes = [dimensions, *hidden]
         trunk = hidden_layers(sizes, "none" if norm == "spectral" else norm)
         super().__init__(trunk, sizes[-1], (dimensions,), outputs)

@@ -14,6 +14,7 @@ from .base import (
     Generator,
     ScaleBatchNorm2d,
     add_spectral_norm,
+    check_width,
 )
 
 
@@ -173,5 +174,4 @@ def _check(shape: tuple[int, ...], width: int) -> None:
         raise ValueError(
             f"the ResNet pair is for images (1 or 3, 32, 32), got shape {tuple(shape)}"
         )
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")
+    check_width(width)

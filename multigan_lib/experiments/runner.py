@@ -291,14 +291,16 @@ class Offset(nn.Module):
 
 def _commit() -> tuple[str | None, bool]:
     """Return the repository's commit, and whether the library differs from it."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(paths.REPOSITORY), *words]
+        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL)
+
     if paths.REPOSITORY is None:
         return None, False
-    git = ["git", "-C", str(paths.REPOSITORY)]
     try:
-        commit = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
-        changed = subprocess.check_output(
-            [*git, "status", "--porcelain", "--", "multigan_lib", "data/features"]
-        )
+        commit = git("rev-parse", "HEAD").strip()
+        changed = git("status", "--porcelain", "--", "multigan_lib", "data/features")
     except (OSError, subprocess.CalledProcessError):
         return None, False
     return commit, bool(changed)

@@ -185,9 +185,7 @@ def _parse(path: Path) -> Record:
         content = json.loads(path.read_text(encoding="utf-8"))
         metrics = content.pop("metrics")
         values = {
-            name: [
-                math.nan if value is None else value for value in entry.pop("values")
-            ]
+            name: [float(value) for value in entry.pop("values")]
             for name, entry in metrics.items()
         }
         how = {name: How(**entry) for name, entry in metrics.items()}
@@ -212,13 +210,13 @@ def _replace(path: Path, content: bytes) -> Path:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: no tuples, and null for what is not finite."""
+    """Return a value as JSON has it: no tuples, and "inf" or "nan" as text."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return None
+        return str(value)
     return value
 
 
@@ -258,7 +256,9 @@ def table(
     """Set records beside published numbers.
 
     Scores stand in one column only if they are the same metric, computed with the
-    same feature network, from as many samples, against the same reference.
+    same feature network, from as many samples, against the same reference. Behind ± a
+    record has the sample standard deviation over its seeds; a published table has what
+    its authors print there.
 
     Args:
         records: records, or their names.

@@ -172,6 +172,28 @@ def test_sample_draws_a_picture_of_so_many(command, tmp_path):
     assert code == 2 and "no checkpoint" in error
 
 
+def test_run_writes_a_record_where_asked_and_can_be_interrupted(
+    command, tmp_path, monkeypatch
+):
+    asked = []
+
+    def fake(name, seeds, scale, device, folder):
+        asked.append((name, seeds, scale, device, folder))
+        if seeds == 1:
+            raise KeyboardInterrupt
+        return "the record"
+
+    monkeypatch.setattr(experiments, "run", fake)
+    code, text, _ = command("run", "gan_ring", "--seeds", 2, "--out", tmp_path)
+    assert (code, text.strip()) == (0, "the record")
+    assert asked == [("gan_ring", 2, "small", None, tmp_path)]
+    code, _, error = command("run", "gan_ring", "--seeds", 1)
+    assert code == 130 and "goes on from here" in error
+    monkeypatch.undo()
+    code, _, error = command("run", "gan_rink")
+    assert code == 2 and "gan_ring" in error
+
+
 def test_list_names_what_there_is(command):
     code, text, _ = command("list")
     assert code == 0

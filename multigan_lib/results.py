@@ -10,6 +10,7 @@ import html
 import json
 import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -150,6 +151,8 @@ def write(record: Record, picture: bytes | None = None, folder: Any = None) -> P
         name: {"values": values, **how[name]} for name, values in record.metrics.items()
     }
     text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+    # Lists of numbers on one line: a record is read by people, too.
+    text = re.sub(r"\[\s+([^][{}]+?)\s+\]", lambda m: f"[{_one_line(m[1])}]", text)
     if picture:
         _replace(folder / f"{record.recipe}.png", picture)
     return _replace(folder / f"{record.recipe}.json", (text + "\n").encode())
@@ -207,6 +210,10 @@ def _replace(path: Path, content: bytes) -> Path:
     partial.write_bytes(content)
     os.replace(partial, path)
     return path
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s*\n\s*", " ", text)
 
 
 def _plain(value: Any) -> Any:

@@ -69,6 +69,7 @@ def test_a_record_comes_back_as_it_was_written(project):
 def test_the_file_is_strict_json_with_how_beside_the_values(project):
     text = results.write(record()).read_text()
     assert "NaN" not in text and "Infinity" not in text
+    assert '"values": [3.0, 5.0]' in text
     assert json.loads(text)["metrics"]["fid"] == {
         "values": [3.0, 5.0],
         "features": "mnist-0123abcd",

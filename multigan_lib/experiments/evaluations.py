@@ -59,9 +59,11 @@ def digit_images(
     """Quality and balance of generated digits, against images not trained on.
 
     ``fid``, ``kid``: all held-out images against as many generated ones.
-    ``fid_half`` and ``fid_half_real``: half of the held-out images against as many
-    generated ones, and against the other half: the second is what the first would be
-    for a perfect generator. Both are means over the same random halvings.
+    ``fid_half``, ``fid_half_real`` and ``fid_half_train``: half of the held-out images
+    against as many generated ones, against the other half, and against as many
+    training images. The second is what a perfect generator would score; the third what
+    a generator scores that copies its training images, which other people may have
+    written. All three are means over the same random halvings.
     ``share_0`` … and ``min_share``: share of every class among the samples, by the
     labeller.
     """
@@ -77,7 +79,7 @@ def digit_images(
     ):
         against = score.split if name in ("fid", "kid") else None
         measured[name] = (score.value, How(score.features, n, against))
-    measured |= _halves(held, x, settings["halvings"])
+    measured |= _halves(held, {"": x, "_train": data}, settings["halvings"])
     measured["fid_ratio"] = (
         measured["fid_half"][0] / measured["fid_half_real"][0],
         measured["fid_half"][1],
@@ -93,20 +95,23 @@ def digit_images(
 
 
 def _halves(
-    held: data_sets.ImageData, x: Tensor, halvings: int
+    held: data_sets.ImageData, others: Mapping[str, Any], halvings: int
 ) -> dict[str, tuple[float, How]]:
-    """FID of generated and of real images against random halves, means."""
+    """Mean FID of random halves of ``held`` against the other half and the others."""
     half = len(held) // 2
     generator = torch.Generator().manual_seed(0)
-    fake, real = 0.0, 0.0
+    total: dict[str, float] = {}
     for _ in range(halvings):
         order = torch.randperm(len(held), generator=generator)
-        reference = held[order[:half]]
-        score = metrics.fid(reference, x[order[:half]])
-        fake += score.value / halvings
-        real += metrics.fid(reference, held[order[half : 2 * half]]).value / halvings
+        compared = {"_real": held[order[half : 2 * half]]}
+        for name, images in others.items():
+            chosen = torch.randperm(len(images), generator=generator)[:half]
+            compared[name] = images[chosen]
+        for name, images in compared.items():
+            score = metrics.fid(held[order[:half]], images)
+            total[f"fid_half{name}"] = total.get(f"fid_half{name}", 0.0) + score.value
     how = How(score.features, half, f"halves of {held.name} {held.split}")
-    return {"fid_half": (fake, how), "fid_half_real": (real, how)}
+    return {name: (value / halvings, how) for name, value in total.items()}
 
 
 def stacked_modes(

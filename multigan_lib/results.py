@@ -152,7 +152,7 @@ def write(record: Record, picture: bytes | None = None, folder: Any = None) -> P
     }
     text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
     # Lists of numbers on one line: a record is read by people, too.
-    text = re.sub(r"\[\s+([^][{}]+?)\s+\]", lambda m: f"[{_one_line(m[1])}]", text)
+    text = re.sub(r"\[\n\s*([^][{}]+?)\n\s*\]", lambda m: f"[{_one_line(m[1])}]", text)
     if picture:
         _replace(folder / f"{record.recipe}.png", picture)
     return _replace(folder / f"{record.recipe}.json", (text + "\n").encode())

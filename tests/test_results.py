@@ -25,7 +25,7 @@ def record(**changes):
     }
     values = {
         "recipe": "gan_test",
-        "about": "A test.",
+        "about": "A [ test ].",
         "command": "python -m multigan_lib run gan_test --seeds 2",
         "config": {"steps": 10, "betas": (0.5, 0.999)},
         "seeds": [0, 1],
@@ -55,6 +55,7 @@ def test_a_record_comes_back_as_it_was_written(project):
     ]
     back = mg.results.read("gan_test")
     assert back.image.read_bytes() == b"png"
+    assert back.about == "A [ test ]."
     assert back.config == {"steps": 10, "betas": [0.5, 0.999]}
     assert back.metrics["fid"] == [3.0, 5.0]
     assert back.metrics["kl"][0] == math.inf and math.isnan(back.metrics["kl"][1])

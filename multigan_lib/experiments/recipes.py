@@ -73,7 +73,7 @@ RECIPES: dict[str, Recipe] = {
     "gan_ring": RING,
     "gan_ring_batch64": replace(
         RING,
-        about="A plain GAN on the ring of eight Gaussians, MGAN's own batch size of 64.",
+        about="A plain GAN on the ring of eight Gaussians at MGAN's batch size of 64.",
         train={**RING.train, "batch_size": 64},
         minutes={"cpu": 1},
     ),

@@ -22,13 +22,12 @@ concatenation and K passes, which are another model.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from .base import Generator, is_sequence
 from .fold import fold, fold_forward, foldable, reads_shared, unfold
@@ -42,18 +41,33 @@ large ones are fastest one after another, while their data stay in the cache.
 Measured with `benchmarks/bank.py`, on the CPU only."""
 
 
-class Bank(nn.Module):
-    """K networks with one optimizer's worth of parameters, and one call for them all.
+class Stage(NamedTuple):
+    """A piece of the networks that has one owner.
 
-    Owned parameters and buffers are those of the K networks concatenated along the
-    first axis; `state_dict` has the keys of a single network under `net.`.
+    Attributes:
+        own: whether each network has its own.
+        blocks: position of the first block and of the one after the last.
+        parts: the K networks' parts, or the shared one.
+    """
+
+    own: bool
+    blocks: tuple[int, int]
+    parts: list[nn.Module]
+
+
+class Bank(nn.Module):
+    """K networks behind one call, and one optimizer for them all.
+
+    `own` holds what belongs to each network, in their order, and `shared` what belongs
+    to all.
 
     Args:
         networks: K networks of one architecture, which are copied; or a function that
             makes one, called K times. Where the policy shares a part, it is that of the
             first network. `own_first` and `own_last` need an `nn.Sequential`, of which
             the first (last) child is the part that each network owns: in this library
-            `first` of a `Generator`, and `head` of a `Discriminator` as the last.
+            `first` of a `Generator` and `last` of a `Generator` or `head` of a
+            `Discriminator`.
         count: K; may be left out where `networks` is a sequence.
         policy: "own_first", "own_last" or "own_all".
 
@@ -74,37 +88,40 @@ class Bank(nn.Module):
                 f"unknown policy {policy!r}; choose one of {', '.join(POLICIES)}"
             )
         nets = _make(networks, count)
-        self.count = len(nets)
+        one = nets[0]
         self.policy = policy
-        self.net = copy.deepcopy(nets[0])
-        self._sample_dims = _sample_dims(self.net)
-        self._work: dict[tuple[str, ...], float] = {}
-        self._scalars = set()
-        if policy != "own_all" and (not is_sequence(self.net) or len(self.net) < 2):
+        self._sample_dims = _sample_dims(one)
+        self._work: dict[tuple[int, int], float] = {}
+        # Whole networks, not registered: their parts are, once.
+        self._nets = tuple(nets)
+        if policy == "own_all":
+            self.own = nn.ModuleList(nets)
+            return
+        if not is_sequence(one) or len(one) < 2:
             raise ValueError(
                 f"policy {policy!r} needs networks whose first and last part can be "
                 f"told: an nn.Sequential of two parts or more, got "
-                f"{type(self.net).__name__}; or take policy 'own_all'"
+                f"{type(one).__name__}; or take policy 'own_all'"
             )
-        for name, _ in _tensors(self.net):
-            if self._owned(name):
-                tensors = [dict(_tensors(net))[name].detach() for net in nets]
-                if tensors[0].dim() == 0:
-                    self._scalars.add(name)
-                    tensors = [tensor.reshape(1) for tensor in tensors]
-                _replace(self.net, name, torch.cat(tensors))
+        names = [name for name, _ in one.named_children()]
+        own = names.pop(0 if policy == "own_first" else -1)
+        self.own = nn.ModuleList([net.get_submodule(own) for net in nets])
+        self.shared = nn.ModuleDict({name: one.get_submodule(name) for name in names})
+        for net in nets:
+            for name, part in self.shared.items():
+                setattr(net, name, part)
 
     def __len__(self) -> int:
-        return self.count
+        return len(self._nets)
 
     def __getattr__(self, name: str):
         # What is said of one network holds for each.
         if name in ("latent_size", "shape", "num_features", "outputs"):
-            return getattr(self.net, name)
+            return getattr(self._nets[0], name)
         return super().__getattr__(name)
 
     def extra_repr(self) -> str:
-        return f"count={self.count}, policy={self.policy!r}"
+        return f"count={len(self)}, policy={self.policy!r}"
 
     def forward(self, x: Tensor) -> Tensor:
         """Every network's outputs.
@@ -118,7 +135,7 @@ class Bank(nn.Module):
         Raises:
             ValueError: for inputs with another number of axes or networks.
         """
-        return self._run(_blocks(self.net), x, self._shared(x))
+        return self._run(self._stages(), x, self._is_shared(x))
 
     def features(self, z: Tensor) -> Tensor:
         """Every generator's features (K, B, ...), see `Generator.features`.
@@ -126,11 +143,11 @@ class Bank(nn.Module):
         Args:
             z: one batch of noise for all (B, latent_size), or one for each generator.
         """
-        return self._run(self._halves()[0], z, self._shared(z))
+        return self._run(self._stages(stop=self._split()), z, self._is_shared(z))
 
     def from_features(self, features: Tensor) -> Tensor:
         """Every generator's samples (K, B, *shape) from its features (K, B, ...)."""
-        return self._run(self._halves()[1], features, shared=False)
+        return self._run(self._stages(start=self._split()), features, shared=False)
 
     def pick(self, x: Tensor, source: Tensor) -> Tensor:
         """Output i from network source[i]; the other networks' own parts do not run.
@@ -145,98 +162,85 @@ class Bank(nn.Module):
         Raises:
             RuntimeError: in training mode, where batch norm would see only a part of
                 each network's batch.
+            ValueError: for another number of sources, or an index that no network has.
         """
-        return self._pick(_blocks(self.net), x, source)
+        return self._pick(self._stages(), x, source)
 
     def pick_from_features(self, features: Tensor, source: Tensor) -> Tensor:
-        """Sample i (n, *shape) by generator source[i] from features (n, ...)."""
-        return self._pick(self._halves()[1], features, source)
+        """Sample i (n, *shape) by generator source[i], from features (n, ...)."""
+        return self._pick(self._stages(start=self._split()), features, source)
 
     def network(self, k: int) -> nn.Module:
         """A copy of network k by itself, of the class the bank was made from."""
-        if not 0 <= k < self.count:
-            raise IndexError(f"no network {k} in a bank of {self.count}")
-        net = copy.deepcopy(self.net)
-        for name, tensor in _tensors(net):
-            if self._owned(name):
-                own = tensor.detach().chunk(self.count)[k].clone()
-                _replace(net, name, own[0] if name in self._scalars else own)
-        return net
+        if not 0 <= k < len(self):
+            raise IndexError(f"no network {k} in a bank of {len(self)}")
+        return copy.deepcopy(self._nets[k]).train(self.training)
 
-    def _owned(self, name: str) -> bool:
-        """Whether each network owns the part, parameter or buffer of this name."""
-        if self.policy == "own_all":
-            return True
-        parts = [part for part, _ in self.net.named_children()]
-        part = parts[0] if self.policy == "own_first" else parts[-1]
-        return name.split(".")[0] == part
-
-    def _halves(self) -> tuple[Blocks, Blocks]:
-        if not isinstance(self.net, Generator):
-            raise TypeError(
-                f"features are a generator's, this is a bank of "
-                f"{type(self.net).__name__}"
-            )
-        blocks = _blocks(self.net)
-        split = min(2, len(blocks) - 1)
-        return blocks[:split], blocks[split:]
-
-    def _shared(self, x: Tensor) -> bool:
+    def _is_shared(self, x: Tensor) -> bool:
         """Whether x is one input for all networks; raises if it is not (K, B, ...)."""
         dims = self._sample_dims
         if x.dim() == dims + 1:
             return True
-        if x.dim() != dims + 2 or len(x) != self.count:
+        if x.dim() != dims + 2 or len(x) != len(self):
             raise ValueError(
                 f"expected inputs of {dims + 1} axes for all networks, or of "
-                f"{dims + 2} with {self.count} rows, one for each; got shape "
+                f"{dims + 2} with {len(self)} rows, one for each; got shape "
                 f"{tuple(x.shape)}"
             )
         return False
 
-    def _run(self, blocks: Blocks, x: Tensor, shared: bool) -> Tensor:
-        for owned, run in groupby(blocks, key=lambda block: self._owned(block[0])):
-            names, parts = zip(*run, strict=True)
-            part = nn.Sequential(*parts)
-            if owned:
-                x = self._run_owned(names, part, x, shared)
+    def _split(self) -> int:
+        """Number of blocks up to a generator's features."""
+        if not isinstance(self._nets[0], Generator):
+            raise TypeError(
+                f"only generators have features, and this is a bank of "
+                f"{type(self._nets[0]).__name__}"
+            )
+        return min(2, len(_blocks(self._nets[0])) - 1)
+
+    def _stages(self, start: int = 0, stop: int | None = None) -> Iterator[Stage]:
+        """The blocks between two positions, joined to stages of one owner."""
+        rows = [_blocks(net) for net in self._nets]
+        positions = range(len(rows[0]))
+        owned = {"own_first": positions[:1], "own_last": positions[-1:]}
+        own = owned.get(self.policy, positions)
+        for owned_here, run in groupby(positions[start:stop], own.__contains__):
+            first, *rest = run
+            cut = slice(first, first + len(rest) + 1)
+            holders = rows if owned_here else rows[:1]
+            parts = [_join(row[cut]) for row in holders]
+            yield Stage(owned_here, (cut.start, cut.stop), parts)
+
+    def _run(self, stages: Iterator[Stage], x: Tensor, shared: bool) -> Tensor:
+        for stage in stages:
+            if stage.own:
+                x = self._run_each(stage, x, shared)
                 shared = False
             elif shared:
-                x = part(x)
+                x = stage.parts[0](x)
             else:
-                x = part(x.flatten(0, 1)).unflatten(0, (self.count, -1))
-        return x.expand(self.count, *x.shape) if shared else x
+                x = stage.parts[0](x.flatten(0, 1)).unflatten(0, (len(self), -1))
+        return x.expand(len(self), *x.shape) if shared else x
 
-    def _run_owned(
-        self, names: tuple[str, ...], part: nn.Sequential, x: Tensor, shared: bool
-    ) -> Tensor:
-        k = self.count
-        if k == 1:
-            return part(x if shared else x[0]).unsqueeze(0)
-        if foldable(part) and self._is_small(names, x if shared else x[0]):
-            if shared and not reads_shared(part):
+    def _run_each(self, stage: Stage, x: Tensor, shared: bool) -> Tensor:
+        k, parts = len(self), stage.parts
+        if self._is_small(stage, x if shared else x[0]):
+            if shared and not reads_shared(parts[0]):
                 x, shared = x.expand(k, *x.shape), False
-            return unfold(fold_forward(part, x if shared else fold(x), k), k)
-        networks = zip(self._each(part), [x] * k if shared else x, strict=True)
-        return torch.stack([network(own) for network, own in networks])
+            return unfold(fold_forward(parts, x if shared else fold(x)), k)
+        inputs = [x] * k if shared else x
+        return torch.stack([part(own) for part, own in zip(parts, inputs, strict=True)])
 
-    def _each(self, part: nn.Module) -> list[Callable[[Tensor], Tensor]]:
-        """The K copies of an owned part, as functions."""
-        chunks = {name: t.chunk(self.count) for name, t in _tensors(part)}
-        return [
-            partial(functional_call, part, {name: c[k] for name, c in chunks.items()})
-            for k in range(self.count)
-        ]
+    def _is_small(self, stage: Stage, x: Tensor) -> bool:
+        """Whether the stage's K parts are faster as one than one after another."""
+        part = stage.parts[0]
+        if len(self) == 1 or not foldable(part):
+            return False
+        if stage.blocks not in self._work:
+            self._work[stage.blocks] = multiply_adds(copy.deepcopy(part), x[:1])
+        return len(x) * self._work[stage.blocks] < FOLD_BELOW.get(x.device.type, 0)
 
-    def _is_small(self, names: tuple[str, ...], x: Tensor) -> bool:
-        """Whether K copies of a part are faster folded than one after another."""
-        if names not in self._work:
-            blocks = _blocks(self.network(0))
-            part = nn.Sequential(*(block for name, block in blocks if name in names))
-            self._work[names] = multiply_adds(part, x[:1])
-        return len(x) * self._work[names] < FOLD_BELOW.get(x.device.type, 0)
-
-    def _pick(self, blocks: Blocks, x: Tensor, source: Tensor) -> Tensor:
+    def _pick(self, stages: Iterator[Stage], x: Tensor, source: Tensor) -> Tensor:
         if self.training:
             raise RuntimeError("pick is for evaluation mode: call eval() before it")
         if source.shape != x.shape[:1]:
@@ -244,36 +248,31 @@ class Bank(nn.Module):
                 f"one source an input is needed: got {tuple(source.shape)} sources for "
                 f"inputs of shape {tuple(x.shape)}"
             )
-        for owned, run in groupby(blocks, key=lambda block: self._owned(block[0])):
-            part = nn.Sequential(*(block for _, block in run))
-            x = self._pick_owned(part, x, source) if owned else part(x)
-        return x
-
-    def _pick_owned(self, part: nn.Module, x: Tensor, source: Tensor) -> Tensor:
-        each = self._each(part)
         order = source.argsort()
-        chosen, counts = source[order].unique_consecutive(return_counts=True)
-        if len(chosen) and not 0 <= chosen[0] <= chosen[-1] < self.count:
-            raise ValueError(f"sources must be from 0 to {self.count - 1}")
-        rows = x[order].split(counts.tolist())
-        y = [each[k](own) for k, own in zip(chosen.tolist(), rows, strict=True)]
-        return torch.cat(y)[order.argsort()]
+        chosen, sizes = (
+            s.tolist() for s in source[order].unique_consecutive(return_counts=True)
+        )
+        if chosen and not 0 <= chosen[0] <= chosen[-1] < len(self):
+            raise ValueError(f"sources must be from 0 to {len(self) - 1}")
+        x = x[order]
+        for stage in stages:
+            if stage.own:
+                rows = zip(chosen, x.split(sizes), strict=True)
+                x = torch.cat([stage.parts[k](row) for k, row in rows])
+            else:
+                x = stage.parts[0](x)
+        return x[order.argsort()]
 
 
-Blocks = list[tuple[str, nn.Module]]
+def _blocks(net: nn.Module) -> list[nn.Module]:
+    """What a network applies one after another, a generator's trunk block by block."""
+    if isinstance(net, Generator):
+        return [net.first, *net.trunk, net.last]
+    return list(net) if is_sequence(net) else [net]
 
 
-def _blocks(net: nn.Module) -> Blocks:
-    """What a network applies one after another, by name."""
-    if not is_sequence(net):
-        return [("", net)]
-    blocks = []
-    for name, part in net.named_children():
-        if isinstance(net, Generator) and name == "trunk":
-            blocks += [(f"trunk.{n}", block) for n, block in part.named_children()]
-        else:
-            blocks.append((name, part))
-    return blocks
+def _join(blocks: Sequence[nn.Module]) -> nn.Module:
+    return blocks[0] if len(blocks) == 1 else nn.Sequential(*blocks)
 
 
 def _make(
@@ -281,7 +280,7 @@ def _make(
 ) -> list[nn.Module]:
     """K networks of one architecture, or a ValueError."""
     if isinstance(networks, Sequence | nn.ModuleList):
-        nets = list(networks)
+        nets = [copy.deepcopy(net) for net in networks]
         count = len(nets) if count is None else count
         if count != len(nets):
             raise ValueError(f"count={count}, but {len(nets)} networks were given")
@@ -337,20 +336,5 @@ def multiply_adds(part: nn.Module, x: Tensor) -> float:
     return total
 
 
-def _tensors(net: nn.Module) -> list[tuple[str, Tensor]]:
-    return [*net.named_parameters(), *net.named_buffers()]
-
-
-def _shapes(net: nn.Module) -> list[tuple[str, torch.Size]]:
-    return [(name, tensor.shape) for name, tensor in _tensors(net)]
-
-
-def _replace(net: nn.Module, name: str, tensor: Tensor) -> None:
-    """Puts another tensor in the place of a parameter or buffer."""
-    path, _, leaf = name.rpartition(".")
-    module = net.get_submodule(path)
-    old = getattr(module, leaf)
-    if isinstance(old, nn.Parameter):
-        module._parameters[leaf] = nn.Parameter(tensor, old.requires_grad)
-    else:
-        module._buffers[leaf] = tensor
+def _shapes(net: nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in net.state_dict().items()}

@@ -1,9 +1,8 @@
-"""K networks of one architecture run as one: a layer does the work of its K copies.
+"""K networks of one architecture run as one, layer by layer.
 
-The parameters of the K copies of a layer are concatenated along their first axis. K
-linear layers are then one `baddbmm`, K convolutions one grouped convolution, whose
-weights are stored exactly so, and K batch normalisations of C channels one of K·C
-channels, running statistics included. Data are in one of these forms:
+With their weights concatenated along the first axis, K linear layers are one `baddbmm`,
+K convolutions one grouped convolution, whose weights lie exactly so, and K batch
+normalisations of C channels one of K·C channels. Data are in one of these forms:
 
     ======  =========  ==============================================
     form    vectors    feature maps
@@ -15,11 +14,13 @@ channels, running statistics included. Data are in one of these forms:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .base import DropLast, ScaleBatchNorm2d, is_sequence
 from .resnet import Residual, SumPool
@@ -38,36 +39,34 @@ ELEMENTWISE = (
 PER_CHANNEL = (nn.AvgPool2d, nn.MaxPool2d, nn.Upsample)
 
 
-def foldable(part: nn.Module) -> bool:
+def foldable(net: nn.Module) -> bool:
     """Whether `fold_forward` knows every layer of this network.
 
     It does not know subclasses nor parametrised layers (spectral norm).
     """
-    if is_sequence(part) or type(part) is Residual:
-        return all(foldable(child) for child in part.children())
-    if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.momentum is None:
+    if is_sequence(net) or type(net) is Residual:
+        return all(foldable(child) for child in net.children())
+    if isinstance(net, _BatchNorm) and net.momentum is None:
         return False
-    return type(part) in _LAYERS
+    return type(net) in _LAYERS
 
 
-def fold_forward(part: nn.Module, x: Tensor, k: int) -> Tensor:
-    """Runs K copies of a network at once.
+def fold_forward(nets: Sequence[nn.Module], x: Tensor) -> Tensor:
+    """Runs K `foldable` networks of one architecture at once.
 
     Args:
-        part: a `foldable` network whose parameters and buffers are those of its K
-            copies, concatenated.
-        x: one input for all copies (B, ...), if the network `reads_shared`; or folded
+        nets: the networks.
+        x: one input for all (B, ...), if the networks can `read_shared`; or folded
             inputs (see `fold`).
-        k: the number of copies K.
 
     Returns:
         The outputs, folded (see `unfold`).
     """
-    if is_sequence(part):
-        for child in part.children():
-            x = fold_forward(child, x, k)
+    if is_sequence(nets[0]):
+        for layers in zip(*(net.children() for net in nets), strict=True):
+            x = fold_forward(layers, x)
         return x
-    return _LAYERS[type(part)](part, x, k)
+    return _LAYERS[type(nets[0])](nets, x)
 
 
 def fold(x: Tensor) -> Tensor:
@@ -80,11 +79,17 @@ def unfold(x: Tensor, k: int) -> Tensor:
     return x.unflatten(1, (k, -1)).transpose(0, 1) if x.dim() == 4 else x
 
 
-def reads_shared(part: nn.Module) -> bool:
+def reads_shared(net: nn.Module) -> bool:
     """Whether the first layer is one that can read one input for all copies."""
-    while is_sequence(part) and len(part):
-        part = part[0]
-    return isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+    while is_sequence(net) and len(net):
+        net = net[0]
+    return isinstance(net, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+
+
+def _all(layers: Sequence[nn.Module], name: str) -> Any:
+    """A parameter or buffer of all layers, concatenated; None where there is none."""
+    values = [getattr(layer, name) for layer in layers]
+    return None if values[0] is None else torch.cat(values)
 
 
 def _split(x: Tensor, k: int) -> Tensor:
@@ -92,44 +97,42 @@ def _split(x: Tensor, k: int) -> Tensor:
     return x.unflatten(1, (k, -1)).transpose(0, 1)
 
 
-def _linear(layer: nn.Linear, x: Tensor, k: int) -> Tensor:
+def _linear(layers: Sequence[nn.Linear], x: Tensor) -> Tensor:
+    k, weight, bias = len(layers), _all(layers, "weight"), _all(layers, "bias")
     if x.dim() == 2:
-        return _split(F.linear(x, layer.weight, layer.bias), k)
-    weight = layer.weight.unflatten(0, (k, -1)).mT
-    if layer.bias is None:
+        return _split(F.linear(x, weight, bias), k)
+    weight = weight.unflatten(0, (k, -1)).mT
+    if bias is None:
         return torch.bmm(x, weight)
-    return torch.baddbmm(layer.bias.view(k, 1, -1), x, weight)
+    return torch.baddbmm(bias.view(k, 1, -1), x, weight)
 
 
-def _conv(layer: nn.Conv2d, x: Tensor, k: int) -> Tensor:
+def _conv(layers: Sequence[nn.Conv2d], x: Tensor) -> Tensor:
+    one = layers[0]
     # A shared input needs no groups: K layers that read it are one wide layer.
-    groups = layer.groups * (x.shape[1] // layer.in_channels)
+    groups = one.groups * (x.shape[1] // one.in_channels)
+    weight, bias = _all(layers, "weight"), _all(layers, "bias")
     return F.conv2d(
-        _layout(x),
-        layer.weight,
-        layer.bias,
-        layer.stride,
-        layer.padding,
-        layer.dilation,
-        groups,
+        _layout(x), weight, bias, one.stride, one.padding, one.dilation, groups
     )
 
 
-def _conv_transpose(layer: nn.ConvTranspose2d, x: Tensor, k: int) -> Tensor:
-    weight, groups = layer.weight, layer.groups * k
-    if x.shape[1] == layer.in_channels and layer.groups == 1:
-        # Shared input: (K·in, out) weights of K layers → (in, K·out) of one wide layer.
-        weight = weight.unflatten(0, (k, -1)).transpose(0, 1).flatten(1, 2)
-        groups = 1
+def _conv_transpose(layers: Sequence[nn.ConvTranspose2d], x: Tensor) -> Tensor:
+    one = layers[0]
+    bias = _all(layers, "bias")
+    if x.shape[1] == one.in_channels and one.groups == 1:
+        weight, groups = torch.cat([layer.weight for layer in layers], 1), 1
+    else:
+        weight, groups = _all(layers, "weight"), one.groups * len(layers)
     return F.conv_transpose2d(
         _layout(x),
         weight,
-        layer.bias,
-        layer.stride,
-        layer.padding,  # type: ignore[arg-type]
-        layer.output_padding,
+        bias,
+        one.stride,
+        one.padding,  # type: ignore[arg-type]
+        one.output_padding,
         groups,
-        layer.dilation,
+        one.dilation,
     )
 
 
@@ -140,47 +143,65 @@ def _layout(x: Tensor) -> Tensor:
     return x
 
 
-def _batch_norm(layer: nn.modules.batchnorm._BatchNorm, x: Tensor, k: int) -> Tensor:
+def _batch_norm(layers: Sequence[_BatchNorm], x: Tensor) -> Tensor:
+    one = layers[0]
     vectors = x.dim() == 3
     if vectors:
         x = x.transpose(0, 1).flatten(1)
-    if layer.training and layer.num_batches_tracked is not None:
-        layer.num_batches_tracked.add_(1)
+    mean, variance = _all(layers, "running_mean"), _all(layers, "running_var")
     x = F.batch_norm(
         x,
-        layer.running_mean,
-        layer.running_var,
-        layer.weight,
-        layer.bias,
-        layer.training or layer.running_mean is None,
-        layer.momentum or 0.0,
-        layer.eps,
+        mean,
+        variance,
+        _all(layers, "weight"),
+        _all(layers, "bias"),
+        one.training or mean is None,
+        one.momentum or 0.0,
+        one.eps,
     )
-    return _split(x, k) if vectors else x
+    if one.training and mean is not None:
+        for name, moved in (("running_mean", mean), ("running_var", variance)):
+            own = [getattr(layer, name) for layer in layers]
+            torch._foreach_copy_(own, moved.chunk(len(layers)))
+        for layer in layers:
+            layer.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+    return _split(x, len(layers)) if vectors else x
 
 
-def _group_norm(layer: nn.GroupNorm, x: Tensor, k: int) -> Tensor:
-    groups = layer.num_groups * k
-    return F.group_norm(x, groups, layer.weight, layer.bias, layer.eps)
+def _group_norm(layers: Sequence[nn.GroupNorm], x: Tensor) -> Tensor:
+    one = layers[0]
+    groups = one.num_groups * len(layers)
+    weight, bias = _all(layers, "weight"), _all(layers, "bias")
+    return F.group_norm(x, groups, weight, bias, one.eps)
 
 
-def _layer_norm(layer: nn.LayerNorm, x: Tensor, k: int) -> Tensor:
-    x = F.layer_norm(x, layer.normalized_shape, eps=layer.eps)
-    if layer.weight is not None:
-        x = x * layer.weight.view(k, 1, -1)
-    return x if layer.bias is None else x + layer.bias.view(k, 1, -1)
+def _layer_norm(layers: Sequence[nn.LayerNorm], x: Tensor) -> Tensor:
+    x = F.layer_norm(x, layers[0].normalized_shape, eps=layers[0].eps)
+    weight, bias = _all(layers, "weight"), _all(layers, "bias")
+    if weight is not None:
+        x = x * weight.view(len(layers), 1, -1)
+    return x if bias is None else x + bias.view(len(layers), 1, -1)
 
 
-def _flatten(layer: nn.Flatten, x: Tensor, k: int) -> Tensor:
-    return _split(x.flatten(1), k) if x.dim() == 4 else x
+def _flatten(layers: Sequence[nn.Flatten], x: Tensor) -> Tensor:
+    return _split(x.flatten(1), len(layers)) if x.dim() == 4 else x
 
 
-def _unflatten(layer: nn.Unflatten, x: Tensor, k: int) -> Tensor:
-    return x.unflatten(2, layer.unflattened_size).transpose(0, 1).flatten(1, 2)
+def _unflatten(layers: Sequence[nn.Unflatten], x: Tensor) -> Tensor:
+    return x.unflatten(2, layers[0].unflattened_size).transpose(0, 1).flatten(1, 2)
 
 
-def _residual(layer: Residual, x: Tensor, k: int) -> Tensor:
-    return fold_forward(layer.body, x, k) + fold_forward(layer.shortcut, x, k)
+def _residual(layers: Sequence[Residual], x: Tensor) -> Tensor:
+    body = fold_forward([layer.body for layer in layers], x)
+    return body + fold_forward([layer.shortcut for layer in layers], x)
+
+
+def _sum_pool(layers: Sequence[SumPool], x: Tensor) -> Tensor:
+    return _split(layers[0](x), len(layers))
+
+
+def _same_for_all(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
+    return layers[0](x)
 
 
 _LAYERS: dict[type[nn.Module], Callable[..., Tensor]] = {
@@ -195,6 +216,6 @@ _LAYERS: dict[type[nn.Module], Callable[..., Tensor]] = {
     nn.Flatten: _flatten,
     nn.Unflatten: _unflatten,
     Residual: _residual,
-    SumPool: lambda layer, x, k: _split(layer(x), k),
-    **{kind: (lambda layer, x, k: layer(x)) for kind in ELEMENTWISE + PER_CHANNEL},
+    SumPool: _sum_pool,
+    **dict.fromkeys(ELEMENTWISE + PER_CHANNEL, _same_for_all),
 }

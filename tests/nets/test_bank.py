@@ -103,14 +103,13 @@ def check(nets, policy, x):
     weights = torch.randn_like(expected)
     (y * weights).sum().backward()
     (expected * weights).sum().backward()
-    gradients = dict(made.net.named_parameters())
-    for name, _ in nets[0].named_parameters():
-        of_each = [dict(net.named_parameters())[name].grad for net in nets]
-        if made._owned(name):
-            of_each = torch.cat([torch.atleast_1d(grad) for grad in of_each])
-        else:
-            of_each = of_each[0]
-        torch.testing.assert_close(gradients[name].grad, of_each, rtol=1e-8, atol=1e-8)
+    for mine, net in zip(made._nets, nets, strict=True):
+        for (name, parameter), expected in zip(
+            mine.named_parameters(), net.parameters(), strict=True
+        ):
+            torch.testing.assert_close(
+                parameter.grad, expected.grad, rtol=1e-8, atol=1e-8, msg=name
+            )
     for k, net in enumerate(nets):
         alone = made.network(k)
         for (name, buffer), (_, expected) in zip(
@@ -158,10 +157,11 @@ def test_input_gradient_and_its_gradient_equal_the_reference(path):
         penalties.append(slope.square().sum())
         penalties[-1].backward()
     torch.testing.assert_close(*penalties)
-    for name, parameter in made.net.named_parameters():
-        if parameter.grad is not None:
-            expected = [dict(net.named_parameters())[name].grad for net in nets]
-            torch.testing.assert_close(parameter.grad, torch.cat(expected))
+    for mine, net in zip(made.own, nets, strict=True):
+        for parameter, expected in zip(
+            mine.parameters(), net.parameters(), strict=True
+        ):
+            torch.testing.assert_close(parameter.grad, expected.grad)
 
 
 @pytest.mark.parametrize("policy", bank.POLICIES)
@@ -191,12 +191,15 @@ def test_pick(kind, policy, path):
 
 
 def test_pick_runs_the_chosen_only():
-    """A network that would spoil its output with NaN is not even run."""
+    """Each on its own inputs, at once."""
     made = Bank(lambda: MLPGenerator(5, 2, (4,)), K).eval()
-    seen = []
-    made.net.first[0][0].register_forward_hook(lambda *call: seen.append(len(call[2])))
+    seen = {}
+    for k, net in enumerate(made.own):
+        net.first.register_forward_hook(
+            lambda *call, k=k: seen.update({k: len(call[2])})
+        )
     made.pick(torch.randn(5, 5), torch.tensor([1, 1, 2, 1, 1]))
-    assert sorted(seen) == [1, 4]
+    assert seen == {1: 4, 2: 1}
 
 
 def test_pick_checks_its_arguments():
@@ -224,7 +227,7 @@ def test_network_gives_back_what_the_bank_was_made_from(policy):
         for name, tensor in alone.state_dict().items():
             assert torch.equal(tensor, state[name]), name
     alone.first[0].weight.data.zero_()
-    assert made.net.first[0].weight.abs().min() > 0
+    assert made.network(2).first[0].weight.abs().min() > 0
     with pytest.raises(IndexError, match="network 3 in a bank of 3"):
         made.network(3)
 
@@ -267,8 +270,10 @@ def test_one_optimizer_step_equals_k_optimizers(path):
 def test_a_fixed_offset_stays_fixed():
     made = Bank(GENERATORS["dcgan, grey, offset fixed"], K)
     made.requires_grad_(True)
-    assert made.net.trunk[0][1].bias.equal(torch.zeros(3 * K))
-    assert "net.trunk.0.1.bias" not in dict(made.named_parameters())
+    made(torch.randn(B, 5)).sum().backward()
+    for net in made.own:
+        assert not net.trunk[0][1].bias.requires_grad
+        assert not net.trunk[0][1].bias.any()
 
 
 class Own(nn.Module):
@@ -333,16 +338,48 @@ def test_bad_inputs(shape):
 
 
 def test_discriminators_have_no_features():
-    with pytest.raises(TypeError, match="generator's"):
+    with pytest.raises(TypeError, match="only generators"):
         Bank(DISCRIMINATORS["dcgan"], K).features(torch.randn(B, 3, 16, 16))
 
 
-def test_wide_networks_are_not_folded(monkeypatch):
-    """The rule counts multiply-adds, and depends on nothing but sizes."""
+def test_parts_are_registered_once():
+    made = Bank(GENERATORS["dcgan"], K, "own_first")
+    tensors = list(made.state_dict().values())
+    assert len({tensor.data_ptr() for tensor in tensors}) == len(tensors)
+    single = GENERATORS["dcgan"]()
+    count = sum(p.numel() for p in single.first.parameters())
+    rest = sum(p.numel() for p in single.parameters()) - count
+    assert sum(p.numel() for p in made.parameters()) == K * count + rest
+
+
+def test_the_given_networks_are_left_alone():
+    nets = different(GENERATORS["dcgan"])
+    made = Bank(nets, policy="own_first")
+    made(torch.randn(B, 5)).sum().backward()
+    assert nets[0].trunk is not nets[1].trunk
+    assert nets[0].first[0].weight.grad is None
+    assert not nets[0].first[2].running_mean.any()
+
+
+def test_multiply_adds():
     net = DCGANGenerator((1, 16, 16), 5, width=4)
-    macs = 5 * 128 + 8 * 4 * 16 * 16 + 4 * 16 * 64
-    assert bank.multiply_adds(net, torch.randn(1, 5)) == macs
-    monkeypatch.setattr(bank, "FOLD_BELOW", {"cpu": macs * B + 1})
-    made = Bank([net] * K)
-    assert made._is_small(("first", "trunk.0", "last"), torch.randn(B, 5))
-    assert not made._is_small(("first", "trunk.0", "last"), torch.randn(B + 1, 5))
+    by_hand = 5 * 128 + 8 * 4 * 16 * 16 + 4 * 16 * 64
+    assert bank.multiply_adds(net, torch.randn(1, 5)) == by_hand
+    net = DCGANDiscriminator((3, 16, 16), 4)
+    by_hand = 3 * 4 * 16 * 64 + 4 * 8 * 16 * 16 + 8 * 16
+    assert bank.multiply_adds(net, torch.randn(1, 3, 16, 16)) == by_hand
+
+
+def test_only_small_networks_are_folded(monkeypatch):
+    """The rule knows sizes, not times: the same run takes the same path again."""
+    work = bank.multiply_adds(GENERATORS["dcgan"](), torch.randn(1, 5))
+    monkeypatch.setattr(bank, "FOLD_BELOW", {"cpu": work * B + 1})
+    folded = []
+    monkeypatch.setattr(
+        bank, "fold_forward", lambda nets, x: folded.append(x) or torch.zeros(K, 2, 3)
+    )
+    made = Bank(GENERATORS["dcgan"], K)
+    made(torch.randn(B, 5))
+    assert len(folded) == 1
+    made(torch.randn(B + 1, 5))
+    assert len(folded) == 1

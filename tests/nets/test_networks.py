@@ -137,7 +137,9 @@ def test_weights_begin_normal_with_deviation_002(net):
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             n = layer.weight.numel()
             if n > 1000:
-                assert layer.weight.std().item() == pytest.approx(0.02, abs=0.1 / n**0.5)
+                assert layer.weight.std().item() == pytest.approx(
+                    0.02, abs=0.1 / n**0.5
+                )
                 assert layer.weight.mean().abs() < 0.1 / n**0.5
             assert layer.bias is None or not layer.bias.any()
         elif isinstance(layer, nn.BatchNorm2d):
@@ -243,6 +245,7 @@ def test_classifier_learns_bars_in_seconds():
     assert (net.eval()(x).argmax(1) == labels).float().mean() > 0.95
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element")
 @pytest.mark.parametrize(
     ("make", "message"),
     [

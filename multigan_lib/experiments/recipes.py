@@ -77,6 +77,12 @@ RECIPES: dict[str, Recipe] = {
         train={**RING.train, "batch_size": 64},
         minutes={"cpu": 1},
     ),
+    "gan_ring_two_rates": replace(
+        RING,
+        about="The same at 64, the discriminator's learning rate fifteen times larger.",
+        train={**RING.train, "batch_size": 64, "lr": (3e-3, 2e-4)},
+        minutes={"cpu": 1},
+    ),
     "gan_ring_losses": replace(
         RING,
         about="The losses of the first chapter on the ring of eight Gaussians.",

@@ -22,15 +22,14 @@ concatenation and K passes, which are another model.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from .base import Generator, is_sequence
-from .fold import fold, fold_forward, foldable, reads_shared, unfold
+from .fold import fold, fold_forward, fold_plan, foldable, reads_shared, unfold
 
 POLICIES = ("own_first", "own_last", "own_all")
 
@@ -41,18 +40,20 @@ large ones are fastest one after another, while their data stay in the cache.
 Measured with `benchmarks/bank.py`, on the CPU only."""
 
 
-class Stage(NamedTuple):
+class Stage:
     """A piece of the networks that has one owner.
 
-    Attributes:
+    Args:
         own: whether each network has its own.
-        blocks: position of the first block and of the one after the last.
         parts: the K networks' parts, or the shared one.
     """
 
-    own: bool
-    blocks: tuple[int, int]
-    parts: list[nn.Module]
+    def __init__(self, own: bool, parts: list[nn.Module]):
+        self.own = own
+        self.parts = parts
+        self.plan = fold_plan(parts) if own and foldable(parts[0]) else None
+        self.reads_shared = reads_shared(parts[0])
+        self.work: float | None = None
 
 
 class Bank(nn.Module):
@@ -91,7 +92,7 @@ class Bank(nn.Module):
         one = nets[0]
         self.policy = policy
         self._sample_dims = _sample_dims(one)
-        self._work: dict[tuple[int, int], float] = {}
+        self._stages: dict[tuple[int, int | None], list[Stage]] = {}
         # Whole networks, not registered: their parts are, once.
         self._nets = tuple(nets)
         if policy == "own_all":
@@ -135,7 +136,7 @@ class Bank(nn.Module):
         Raises:
             ValueError: for inputs with another number of axes or networks.
         """
-        return self._run(self._stages(), x, self._is_shared(x))
+        return self._run(self._cut(), x, self._is_shared(x))
 
     def features(self, z: Tensor) -> Tensor:
         """Every generator's features (K, B, ...), see `Generator.features`.
@@ -143,11 +144,11 @@ class Bank(nn.Module):
         Args:
             z: one batch of noise for all (B, latent_size), or one for each generator.
         """
-        return self._run(self._stages(stop=self._split()), z, self._is_shared(z))
+        return self._run(self._cut(stop=self._split()), z, self._is_shared(z))
 
     def from_features(self, features: Tensor) -> Tensor:
         """Every generator's samples (K, B, *shape) from its features (K, B, ...)."""
-        return self._run(self._stages(start=self._split()), features, shared=False)
+        return self._run(self._cut(start=self._split()), features, shared=False)
 
     def pick(self, x: Tensor, source: Tensor) -> Tensor:
         """Output i from network source[i]; the other networks' own parts do not run.
@@ -164,11 +165,11 @@ class Bank(nn.Module):
                 each network's batch.
             ValueError: for another number of sources, or an index that no network has.
         """
-        return self._pick(self._stages(), x, source)
+        return self._pick(self._cut(), x, source)
 
     def pick_from_features(self, features: Tensor, source: Tensor) -> Tensor:
         """Sample i (n, *shape) by generator source[i], from features (n, ...)."""
-        return self._pick(self._stages(start=self._split()), features, source)
+        return self._pick(self._cut(start=self._split()), features, source)
 
     def network(self, k: int) -> nn.Module:
         """A copy of network k by itself, of the class the bank was made from."""
@@ -198,20 +199,24 @@ class Bank(nn.Module):
             )
         return min(2, len(_blocks(self._nets[0])) - 1)
 
-    def _stages(self, start: int = 0, stop: int | None = None) -> Iterator[Stage]:
+    def _cut(self, start: int = 0, stop: int | None = None) -> list[Stage]:
         """The blocks between two positions, joined to stages of one owner."""
-        rows = [_blocks(net) for net in self._nets]
-        positions = range(len(rows[0]))
-        owned = {"own_first": positions[:1], "own_last": positions[-1:]}
-        own = owned.get(self.policy, positions)
-        for owned_here, run in groupby(positions[start:stop], own.__contains__):
-            first, *rest = run
-            cut = slice(first, first + len(rest) + 1)
-            holders = rows if owned_here else rows[:1]
-            parts = [_join(row[cut]) for row in holders]
-            yield Stage(owned_here, (cut.start, cut.stop), parts)
+        if (start, stop) not in self._stages:
+            rows = [_blocks(net) for net in self._nets]
+            positions = range(len(rows[0]))
+            owned = {"own_first": positions[:1], "own_last": positions[-1:]}
+            owned_here = owned.get(self.policy, positions)
+            stages = []
+            for own, run in groupby(positions[start:stop], owned_here.__contains__):
+                places = list(run)
+                holders = rows if own else rows[:1]
+                stages.append(
+                    Stage(own, [_join([row[i] for i in places]) for row in holders])
+                )
+            self._stages[start, stop] = stages
+        return self._stages[start, stop]
 
-    def _run(self, stages: Iterator[Stage], x: Tensor, shared: bool) -> Tensor:
+    def _run(self, stages: list[Stage], x: Tensor, shared: bool) -> Tensor:
         for stage in stages:
             if stage.own:
                 x = self._run_each(stage, x, shared)
@@ -223,24 +228,16 @@ class Bank(nn.Module):
         return x.expand(len(self), *x.shape) if shared else x
 
     def _run_each(self, stage: Stage, x: Tensor, shared: bool) -> Tensor:
-        k, parts = len(self), stage.parts
-        if self._is_small(stage, x if shared else x[0]):
-            if shared and not reads_shared(parts[0]):
+        k = len(self)
+        if stage.plan and k > 1 and _is_small(stage, x if shared else x[0]):
+            if shared and not stage.reads_shared:
                 x, shared = x.expand(k, *x.shape), False
-            return unfold(fold_forward(parts, x if shared else fold(x)), k)
+            return unfold(fold_forward(stage.plan, x if shared else fold(x)), k)
         inputs = [x] * k if shared else x
-        return torch.stack([part(own) for part, own in zip(parts, inputs, strict=True)])
+        networks = zip(stage.parts, inputs, strict=True)
+        return torch.stack([part(own) for part, own in networks])
 
-    def _is_small(self, stage: Stage, x: Tensor) -> bool:
-        """Whether the stage's K parts are faster as one than one after another."""
-        part = stage.parts[0]
-        if len(self) == 1 or not foldable(part):
-            return False
-        if stage.blocks not in self._work:
-            self._work[stage.blocks] = multiply_adds(copy.deepcopy(part), x[:1])
-        return len(x) * self._work[stage.blocks] < FOLD_BELOW.get(x.device.type, 0)
-
-    def _pick(self, stages: Iterator[Stage], x: Tensor, source: Tensor) -> Tensor:
+    def _pick(self, stages: list[Stage], x: Tensor, source: Tensor) -> Tensor:
         if self.training:
             raise RuntimeError("pick is for evaluation mode: call eval() before it")
         if source.shape != x.shape[:1]:
@@ -273,6 +270,13 @@ def _blocks(net: nn.Module) -> list[nn.Module]:
 
 def _join(blocks: Sequence[nn.Module]) -> nn.Module:
     return blocks[0] if len(blocks) == 1 else nn.Sequential(*blocks)
+
+
+def _is_small(stage: Stage, x: Tensor) -> bool:
+    """Whether K parts that read x are faster as one than one after another."""
+    if stage.work is None:
+        stage.work = multiply_adds(copy.deepcopy(stage.parts[0]), x[:1])
+    return len(x) * stage.work < FOLD_BELOW.get(x.device.type, 0)
 
 
 def _make(

@@ -39,6 +39,9 @@ ELEMENTWISE = (
 PER_CHANNEL = (nn.AvgPool2d, nn.MaxPool2d, nn.Upsample)
 
 
+Plan = list[tuple[Callable[..., Tensor], tuple[nn.Module, ...]]]
+
+
 def foldable(net: nn.Module) -> bool:
     """Whether `fold_forward` knows every layer of this network.
 
@@ -51,22 +54,28 @@ def foldable(net: nn.Module) -> bool:
     return type(net) in _LAYERS
 
 
-def fold_forward(nets: Sequence[nn.Module], x: Tensor) -> Tensor:
-    """Runs K `foldable` networks of one architecture at once.
+def fold_plan(nets: Sequence[nn.Module]) -> Plan:
+    """What `fold_forward` does, step by step, for K `foldable` networks."""
+    if is_sequence(nets[0]):
+        layers = zip(*(net.children() for net in nets), strict=True)
+        return [step for layer in layers for step in fold_plan(layer)]
+    return [(_LAYERS[type(nets[0])], tuple(nets))]
+
+
+def fold_forward(plan: Plan, x: Tensor) -> Tensor:
+    """Runs K networks of one architecture at once.
 
     Args:
-        nets: the networks.
+        plan: of the networks.
         x: one input for all (B, ...), if the networks can `read_shared`; or folded
             inputs (see `fold`).
 
     Returns:
         The outputs, folded (see `unfold`).
     """
-    if is_sequence(nets[0]):
-        for layers in zip(*(net.children() for net in nets), strict=True):
-            x = fold_forward(layers, x)
-        return x
-    return _LAYERS[type(nets[0])](nets, x)
+    for function, layers in plan:
+        x = function(layers, x)
+    return x
 
 
 def fold(x: Tensor) -> Tensor:
@@ -192,8 +201,8 @@ def _unflatten(layers: Sequence[nn.Unflatten], x: Tensor) -> Tensor:
 
 
 def _residual(layers: Sequence[Residual], x: Tensor) -> Tensor:
-    body = fold_forward([layer.body for layer in layers], x)
-    return body + fold_forward([layer.shortcut for layer in layers], x)
+    body = fold_forward(fold_plan([layer.body for layer in layers]), x)
+    return body + fold_forward(fold_plan([layer.shortcut for layer in layers]), x)
 
 
 def _sum_pool(layers: Sequence[SumPool], x: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ from multigan_lib.nets import (
 )
 
 K = 10
-POINTS = [("MLP 128-128, points", MLPGenerator, (51, 512))]
+POINTS = [("MLP 128-128, points", MLPGenerator, (64, 512))]
 IMAGES = [
     ("DCGAN 16 px, width 16", partial(DCGANGenerator, (1, 16, 16), width=16), (6, 64)),
     ("DCGAN 16 px, width 32", partial(DCGANGenerator, (1, 16, 16), width=32), (6, 64)),
@@ -45,6 +45,7 @@ IMAGES = [
     ("DCGAN 64 px, width 16", partial(DCGANGenerator, (3, 64, 64), width=16), (6,)),
     ("ResNet 32 px, width 16", partial(ResNetGenerator, width=16), (6,)),
 ]
+"""Names, networks and batch sizes a network: 64 samples in all, or 64 each."""
 JUDGES = [
     ("MLP 128, points", MLPDiscriminator, (512,)),
     ("DCGAN 16 px, width 16", partial(DCGANDiscriminator, (1, 16, 16), 16), (64,)),
@@ -52,16 +53,20 @@ JUDGES = [
     ("DCGAN 32 px, width 32", partial(DCGANDiscriminator, (3, 32, 32), 32), (64,)),
     ("DCGAN 32 px, width 64", partial(DCGANDiscriminator, (3, 32, 32), 64), (16,)),
 ]
-"""Names, networks and batch sizes a network: 64 samples in all, or 64 each."""
 
 
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    print(f"K = {K}, {arguments.device}, {arguments.threads} threads, forward + backward")
-    print(f"{'policy':10} {'network':24} {'batch':>5} {'bank':>9}   reference  K passes")
+    print(
+        f"K = {K}, {arguments.device}, {arguments.threads} threads, forward + backward"
+    )
+    print(
+        f"{'policy':10} {'network':24} {'batch':>5} {'bank':>9}   reference  K passes"
+    )
     ratios = {}
+    start = time.perf_counter()
     for policy, role, (name, make, sizes) in _cases():
         for batch in sizes:
             case = f"{policy}, {role} {name}, batch {batch}"
@@ -70,14 +75,12 @@ def main() -> None:
                     make, policy, batch, arguments.device, arguments.repeats
                 )
                 label = f"{policy:10} {role[0]} {name:22} {batch:5}"
-                print(
-                    f"{label} {1e3 * bank:6.1f} ms {reference:9.2f} × {passes:7.2f} ×",
-                    flush=True,
-                )
+                times = f"{1e3 * bank:6.1f} ms {reference:9.2f} × {passes:7.2f} ×"
+                print(label, times, flush=True)
                 ratios[f"{case}: reference / bank"] = reference
                 ratios[f"{case}: K passes / bank"] = passes
     if arguments.record:
-        _record(ratios, arguments)
+        _record(ratios, time.perf_counter() - start, arguments)
 
 
 def measure(
@@ -146,7 +149,9 @@ def _cases():
         yield "own_all", "discriminators", case
 
 
-def _record(ratios: dict[str, float], arguments: argparse.Namespace) -> None:
+def _record(
+    ratios: dict[str, float], seconds: float, arguments: argparse.Namespace
+) -> None:
     from multigan_lib import results
     from multigan_lib.experiments import runner
 
@@ -156,11 +161,23 @@ def _record(ratios: dict[str, float], arguments: argparse.Namespace) -> None:
         recipe="bank_benchmark",
         about="Time of plain code over that of a bank, forward and backward.",
         command="python benchmarks/bank.py --record",
-        config={"networks": K, "threads": arguments.threads, **vars(arguments)},
+        config={
+            "networks": K,
+            "threads": arguments.threads,
+            "repeats": arguments.repeats,
+        },
         seeds=[0],
         metrics={name: [ratio] for name, ratio in ratios.items()},
         how={name: results.How() for name in ratios},
-        runs=[{"device": device, "commit": commit, "dirty": dirty}],
+        runs=[
+            {
+                "device": device,
+                "commit": commit,
+                "dirty": dirty,
+                "seconds": seconds,
+                "images_per_second": None,
+            }
+        ],
         versions=runner._versions(),
     )
     print(results.write(record))

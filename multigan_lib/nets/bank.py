@@ -31,13 +31,17 @@ from torch import Tensor, nn
 from .base import Generator, is_sequence
 from .fold import fold, fold_forward, fold_plan, foldable, reads_shared, unfold
 
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 POLICIES = ("own_first", "own_last", "own_all")
 
-FOLD_BELOW = {"cpu": 150e6, "cuda": 150e6}
-"""Multiply-adds of one network's forward pass below which K networks are folded into
-one, by device. Small networks spend their time on calls, not on numbers;
-large ones are fastest one after another, while their data stay in the cache.
-Measured with `benchmarks/bank.py`, on the CPU only."""
+FOLD_BELOW = {"cpu": (4e6, 45e6), "cuda": (1e9, 1e9)}
+"""Size of a network and its batch below which K networks are folded into one, by
+device: for networks of linear layers only, and for those with convolutions.
+
+The size is the batch's multiply-adds, plus 32 for each parameter: the weights must be
+brought together. Small networks spend their time on calls, not on numbers; large ones
+are fastest one after another, while their data stay in the cache. The CPU's limits are
+where both took the same time in measurements with K = 10; the GPU's are a guess."""
 
 
 class Stage:
@@ -53,7 +57,11 @@ class Stage:
         self.parts = parts
         self.plan = fold_plan(parts) if own and foldable(parts[0]) else None
         self.reads_shared = reads_shared(parts[0])
-        self.work: float | None = None
+        self.parameters = sum(p.numel() for p in parts[0].parameters())
+        self.convolutional = any(
+            isinstance(layer, CONVOLUTIONS) for layer in parts[0].modules()
+        )
+        self.multiply_adds: int | None = None
 
 
 class Bank(nn.Module):
@@ -274,9 +282,10 @@ def _join(blocks: Sequence[nn.Module]) -> nn.Module:
 
 def _is_small(stage: Stage, x: Tensor) -> bool:
     """Whether K parts that read x are faster as one than one after another."""
-    if stage.work is None:
-        stage.work = multiply_adds(copy.deepcopy(stage.parts[0]), x[:1])
-    return len(x) * stage.work < FOLD_BELOW.get(x.device.type, 0)
+    if stage.multiply_adds is None:
+        stage.multiply_adds = multiply_adds(copy.deepcopy(stage.parts[0]), x[:1])
+    size = len(x) * stage.multiply_adds + 32 * stage.parameters
+    return size < FOLD_BELOW.get(x.device.type, (0, 0))[stage.convolutional]
 
 
 def _make(
@@ -311,7 +320,7 @@ def _sample_dims(net: nn.Module) -> int:
     for layer in net.modules():
         if isinstance(layer, nn.Linear):
             return 1
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(layer, CONVOLUTIONS):
             return 3
     raise ValueError(
         f"cannot tell what a {type(net).__name__} reads: give it an attribute `shape`, "
@@ -319,7 +328,7 @@ def _sample_dims(net: nn.Module) -> int:
     )
 
 
-def multiply_adds(part: nn.Module, x: Tensor) -> float:
+def multiply_adds(part: nn.Module, x: Tensor) -> int:
     """Multiplications of the linear and convolutional layers in one forward pass."""
     total = 0
 

@@ -52,7 +52,7 @@ def double_precision():
 def path(request, monkeypatch):
     """Both ways to evaluate a bank, whatever the rule would choose."""
     limit = float("inf") if request.param == "folded" else 0.0
-    monkeypatch.setattr(bank, "FOLD_BELOW", {"cpu": limit})
+    monkeypatch.setattr(bank, "FOLD_BELOW", {"cpu": (limit, limit)})
     return request.param
 
 
@@ -372,11 +372,13 @@ def test_multiply_adds():
 
 def test_only_small_networks_are_folded(monkeypatch):
     """The rule knows sizes, not times: the same run takes the same path again."""
-    work = bank.multiply_adds(GENERATORS["dcgan"](), torch.randn(1, 5))
-    monkeypatch.setattr(bank, "FOLD_BELOW", {"cpu": work * B + 1})
+    net = GENERATORS["dcgan"]()
+    size = B * bank.multiply_adds(copy.deepcopy(net), torch.randn(1, 5))
+    size += 32 * sum(parameter.numel() for parameter in net.parameters())
+    monkeypatch.setattr(bank, "FOLD_BELOW", {"cpu": (0.0, size + 1)})
     folded = []
     monkeypatch.setattr(
-        bank, "fold_forward", lambda nets, x: folded.append(x) or torch.zeros(K, 2, 3)
+        bank, "fold_forward", lambda plan, x: folded.append(x) or torch.zeros(K, 2, 3)
     )
     made = Bank(GENERATORS["dcgan"], K)
     made(torch.randn(B, 5))

@@ -301,6 +301,8 @@ def _make(
         nets = [networks() for _ in range(count or 0)]
     if not nets:
         raise ValueError(f"a bank holds one network or more, got count={count}")
+    if len(set(nets)) < len(nets):
+        raise ValueError("the function must make a new network at each call")
     for k, net in enumerate(nets):
         # The text of a module names its layers and their settings.
         if repr(net) != repr(nets[0]) or _shapes(net) != _shapes(nets[0]):

@@ -331,6 +331,12 @@ def test_bad_settings(arguments, message):
         Bank(*arguments)
 
 
+def test_a_function_must_make_new_networks():
+    net = GENERATORS["mlp"]()
+    with pytest.raises(ValueError, match="a new network at each call"):
+        Bank(lambda: net, K)
+
+
 @pytest.mark.parametrize("shape", [(5,), (K + 1, B, 5), (K, B, 5, 1)])
 def test_bad_inputs(shape):
     with pytest.raises(ValueError, match="expected inputs of 2 axes"):

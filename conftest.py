@@ -19,8 +19,9 @@ def cores() -> int:
 
 
 workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+threads = os.environ.get("OMP_NUM_THREADS", str(max(1, cores() // workers)))
 for library in ("OMP", "MKL", "OPENBLAS"):
-    os.environ.setdefault(f"{library}_NUM_THREADS", str(max(1, cores() // workers)))
+    os.environ.setdefault(f"{library}_NUM_THREADS", threads)
 os.environ.setdefault("MULTIGAN_PROFILE", "smoke")
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])

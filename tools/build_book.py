@@ -24,6 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import assets
+import execute
 import yaml
 from jupyter_cache import get_cache
 
@@ -125,6 +126,21 @@ def execution_seconds(cache_folder: Path) -> dict[str, tuple[float, float]]:
     return newest
 
 
+def execute_chapters(cache_folder: Path, chapters: list[Path], profile: str) -> bool:
+    """Execute the notebooks that are not cached; tell whether all went well."""
+    workers = 1 if profile == "gpu" else execute.cores()
+    notebooks = [page for page in chapters if page.suffix == ".ipynb"]
+    well = True
+    for page, seconds, error in execute.execute(cache_folder, notebooks, workers):
+        name = page.relative_to(ROOT)
+        end = "Executed" if error is None else "Failed"
+        print(f"{end}: {name}, {seconds:.0f} s", flush=True)
+        if error is not None:
+            print(error, file=sys.stderr)
+            well = False
+    return well
+
+
 def jupyter_book(into: Path, *options: str) -> int:
     """Run Jupyter Book with warnings as errors and return its exit status."""
     environment = dict(os.environ)
@@ -168,6 +184,8 @@ def build(into: Path, page: Path | None = None) -> int:
         # Only a success puts the layout on file: Sphinx reports a warning only for the
         # pages that it reads, so after a failure it must read them all.
         state_file.write_text(json.dumps({"pages": now["pages"]}, indent=1))
+        if not execute_chapters(cache_folder, chapters, name):
+            return 1
         kept = now["layout"] == before.get("layout") and not stale
         options = STRICT if page is None else ["--toc", str(preview_toc(into, page))]
         status = jupyter_book(into, *options, *([] if kept else ["--all"]))

@@ -112,9 +112,15 @@ def test_a_warning_fails_and_goes_on_failing(book):
 
 def test_an_error_in_a_cell_fails(book):
     book.chapter("alone", "assert 1 == 2")
-    answer = book.build(MULTIGAN_PROFILE="smoke")[1]
+    book.chapter("recorded", "x = 3  # 'gan_ring'")
+    executed, answer = book.build(MULTIGAN_PROFILE="smoke")
     assert answer.returncode != 0
+    assert "Failed: book/alone.ipynb" in answer.stdout
     assert "AssertionError" in answer.stderr
+    assert executed == ["recorded"]  # the others are executed, and need not be again
+    book.chapter("alone", "x = 2")
+    executed, answer = book.build(MULTIGAN_PROFILE="smoke")
+    assert (executed, answer.returncode) == ([], 0)
 
 
 @pytest.fixture

@@ -88,7 +88,10 @@ class Record:
     def std(self, metric: str) -> float:
         """Return a metric's sample standard deviation over the seeds (n - 1)."""
         values = self.values(metric)
-        return float(values.std(ddof=1)) if len(values) > 1 else math.nan
+        if len(values) < 2:
+            return math.nan
+        with np.errstate(invalid="ignore"):  # of infinite values: undefined
+            return float(values.std(ddof=1))
 
     def series(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
         """Return what was measured on the way: steps (T,) and values (seeds, T)."""

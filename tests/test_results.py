@@ -93,6 +93,11 @@ def test_one_seed_has_no_standard_deviation():
     assert "±" not in str(one)
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_infinite_value_has_no_standard_deviation_and_no_warning():
+    assert math.isnan(record(metrics={"kl": [math.inf, 1.0]}).std("kl"))
+
+
 def test_provenance_names_seeds_time_commit_and_command():
     line = record().provenance
     for part in ("gan_test", "2 seeds", "15 s", "cpu", "0123456", "--seeds 2"):

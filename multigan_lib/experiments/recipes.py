@@ -79,7 +79,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "gan_ring_two_rates": replace(
         RING,
-        about="The same at 64, the discriminator's learning rate fifteen times larger.",
+        about="A plain GAN on the ring, batch 64, D's learning rate fifteen times G's.",
         train={**RING.train, "batch_size": 64, "lr": (3e-3, 2e-4)},
         minutes={"cpu": 1},
     ),

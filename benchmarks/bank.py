@@ -5,9 +5,9 @@
 For every policy the plain program that defines it is timed in turn with the bank, and
 the table gives the median of the ratios of neighbouring runs, so that a machine that is
 busy with something else slows both alike; on one thread it is processor time that is
-compared. "K passes" is what one would write without
-the policy's idea: K whole networks one after another (for own_first and own_last that
-is another model, whose batch norms see one network's samples at a time).
+compared. "K passes" is what one would write without the policy's idea: K whole networks
+one after another (for own_first and own_last that is another model, whose batch norms
+see one network's samples at a time).
 """
 
 from __future__ import annotations

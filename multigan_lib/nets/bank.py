@@ -34,14 +34,14 @@ from .fold import fold, fold_forward, fold_plan, foldable, reads_shared, unfold
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 POLICIES = ("own_first", "own_last", "own_all")
 
-FOLD_BELOW = {"cpu": (4e6, 45e6), "cuda": (1e9, 1e9)}
-"""Size of a network and its batch below which K networks are folded into one, by
-device: for networks of linear layers only, and for those with convolutions.
+FOLD_BELOW = {"cpu": (5e6, 55e6), "cuda": (1e9, 1e9)}
+"""Work below which K networks are folded into one, by device: for networks of linear
+layers only, and for those with convolutions.
 
-The size is the batch's multiply-adds, plus 32 for each parameter: the weights must be
-brought together. Small networks spend their time on calls, not on numbers; large ones
-are fastest one after another, while their data stay in the cache. The CPU's limits are
-where both took the same time in measurements with K = 10; the GPU's are a guess."""
+Small networks spend their time on calls, not on numbers; large ones are fastest one
+after another, while their data stay in the cache. `work` estimates one network's for a
+batch. The CPU's limits lie where both ways took the same time in measurements with
+K = 10 (`benchmarks/bank.py`); the GPU's are a guess, not yet measured."""
 
 
 class Stage:
@@ -61,7 +61,7 @@ class Stage:
         self.convolutional = any(
             isinstance(layer, CONVOLUTIONS) for layer in parts[0].modules()
         )
-        self.multiply_adds: int | None = None
+        self.work_per_input: int | None = None
 
 
 class Bank(nn.Module):
@@ -282,10 +282,11 @@ def _join(blocks: Sequence[nn.Module]) -> nn.Module:
 
 def _is_small(stage: Stage, x: Tensor) -> bool:
     """Whether K parts that read x are faster as one than one after another."""
-    if stage.multiply_adds is None:
-        stage.multiply_adds = multiply_adds(copy.deepcopy(stage.parts[0]), x[:1])
-    size = len(x) * stage.multiply_adds + 32 * stage.parameters
-    return size < FOLD_BELOW.get(x.device.type, (0, 0))[stage.convolutional]
+    if stage.work_per_input is None:
+        stage.work_per_input = work(copy.deepcopy(stage.parts[0]), x[:1])
+    # To bring the weights together costs about as much as 32 inputs of a linear layer.
+    total = len(x) * stage.work_per_input + 32 * stage.parameters
+    return total < FOLD_BELOW.get(x.device.type, (0, 0))[stage.convolutional]
 
 
 def _make(
@@ -330,15 +331,18 @@ def _sample_dims(net: nn.Module) -> int:
     )
 
 
-def multiply_adds(part: nn.Module, x: Tensor) -> int:
-    """Multiplications of the linear and convolutional layers in one forward pass."""
+def work(part: nn.Module, x: Tensor) -> int:
+    """Multiply-adds of the linear and convolutional layers in one forward pass.
+
+    A linear layer's outputs count as 80 more each: for narrow layers it is the memory
+    that takes the time.
+    """
     total = 0
 
     def add(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         nonlocal total
         if isinstance(layer, nn.Linear):
-            positions = output.numel() // layer.out_features
-            total += layer.weight.numel() * positions
+            total += output.numel() * (layer.in_features + 80)
         elif isinstance(layer, nn.Conv2d):
             total += layer.weight.numel() * output[:, 0].numel()
         elif isinstance(layer, nn.ConvTranspose2d):

@@ -97,13 +97,13 @@ RECIPES: dict[str, Recipe] = {
         about="A DCGAN on 8,000 MNIST digits, judged by the 2,000 held out.",
         data={"name": "mnist", "split": "test[:8000]", "image_size": 32},
         game={"name": "GAN", "loss": "nonsaturating", "latent_size": 100, "width": 32},
-        train={"steps": 10_000, "batch_size": 64, "ema": 0.999},
+        train={"steps": 6_000, "batch_size": 64, "ema": 0.999},
         evaluate=evaluations.digit_images,
         measure={
             "held_out": {"name": "mnist", "split": "test[8000:]", "image_size": 32},
             "halvings": 5,
         },
-        minutes={"cpu": 12},
+        minutes={"cpu": 10},
     ),
     "gan_stacked_digits": Recipe(
         about="A DCGAN on stacks of three digits: how many of 1,000 modes it finds.",

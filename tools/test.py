@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from execute import cores
+
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
 LINT = {
@@ -23,7 +25,7 @@ def pytest_command() -> list[str]:
     """Return the call of pytest: unit tests, the book's tests, notebooks by nbval."""
     notebooks = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
     # A notebook's cells must stay on one worker, in order: loadscope sees to that.
-    parallel = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadscope"]
+    parallel = ["-n", str(min(4, cores())), "--dist", "loadscope"]
     return [PYTHON, "-m", "pytest", "-q", "--durations=15", *notebooks, *parallel]
 
 

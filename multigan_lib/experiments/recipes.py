@@ -24,7 +24,6 @@ class Recipe:
         variants: name → arguments of the game that differ.
         paper: what differs at the papers' scale: section → arguments.
         seeds: how many seeds a run has where none is said.
-        minutes: of one run at small scale, by type of device, as measured.
     """
 
     about: str
@@ -36,7 +35,6 @@ class Recipe:
     variants: Mapping[str, Section] = field(default_factory=lambda: {"": {}})
     paper: Mapping[str, Section] = field(default_factory=dict)
     seeds: int = 3
-    minutes: Mapping[str, float] = field(default_factory=dict)
 
     def config(self, scale: str) -> dict[str, Any]:
         """Return every setting at a scale, ready for a record.
@@ -66,7 +64,6 @@ RING = Recipe(
     evaluate=evaluations.point_modes,
     measure={"n": 4096},
     seeds=10,
-    minutes={"cpu": 1.5},
 )
 
 RECIPES: dict[str, Recipe] = {
@@ -75,13 +72,11 @@ RECIPES: dict[str, Recipe] = {
         RING,
         about="A plain GAN on the ring of eight Gaussians at MGAN's batch size of 64.",
         train={**RING.train, "batch_size": 64},
-        minutes={"cpu": 1},
     ),
     "gan_ring_two_rates": replace(
         RING,
         about="A plain GAN on the ring, batch 64, D's learning rate fifteen times G's.",
         train={**RING.train, "batch_size": 64, "lr": (3e-3, 2e-4)},
-        minutes={"cpu": 1},
     ),
     "gan_ring_losses": replace(
         RING,
@@ -91,7 +86,6 @@ RECIPES: dict[str, Recipe] = {
             for loss in ("minimax", "nonsaturating", "least_squares", "wasserstein")
         },
         seeds=3,
-        minutes={"cpu": 2},
     ),
     "gan_mnist": Recipe(
         about="A DCGAN on 8,000 MNIST digits, judged by the 2,000 held out.",
@@ -103,7 +97,6 @@ RECIPES: dict[str, Recipe] = {
             "held_out": {"name": "mnist", "split": "test[8000:]", "image_size": 32},
             "halvings": 5,
         },
-        minutes={"cpu": 10},
     ),
     "gan_stacked_digits": Recipe(
         about="A DCGAN on stacks of three digits: how many of 1,000 modes it finds.",
@@ -118,7 +111,6 @@ RECIPES: dict[str, Recipe] = {
         train={"steps": 4_000, "batch_size": 64},
         evaluate=evaluations.stacked_modes,
         measure={"n": 25_600, "labeller": "digits"},
-        minutes={"cpu": 2},
     ),
     "gan_neurons": Recipe(
         about="Batch norm and dying ReLUs: generators with and without it on digits.",
@@ -136,7 +128,6 @@ RECIPES: dict[str, Recipe] = {
             "no_offset": {"generator": {"offset": False}},
             "no_norm": {"generator": {"batch_norm": False}},
         },
-        minutes={"cpu": 1.5},
     ),
 }
 

@@ -128,12 +128,16 @@ def make_game(settings: Mapping[str, Any], data: Any, seed: int) -> Game:
 
 
 def _outlook(recipe: Recipe, title: str, seeds: int, device: torch.device) -> str:
-    """Say how much there is to do and how long it takes."""
+    """Say how much there is to do, and how long it took where it was recorded."""
     count = seeds * len(recipe.variants)
-    known = [f"{minutes:g} on {kind}" for kind, minutes in recipe.minutes.items()]
-    return (
-        f"{title}: {count} training runs on {device.type}, minutes a run when it was "
-        f"measured: {', '.join(known)}; what is done already is not done again"
+    text = f"{title}: {count} training runs on {device.type}"
+    try:
+        recorded = results.read(title)
+    except FileNotFoundError:
+        return text
+    minutes = recorded.per_run("seconds").mean() / 60
+    return f"{text}; those of the record took {minutes:.1f} minutes each on " + (
+        " and ".join(sorted({run["device"] for run in recorded.runs}))
     )
 
 

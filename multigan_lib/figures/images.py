@@ -36,7 +36,8 @@ def sample_grid(
     pixels = as_uint8(images)[:limit].permute(0, 2, 3, 1).numpy()
     tiled = tile(pixels, columns)
     width = width or min(7.0, max(2.5, tiled.shape[1] / 45))
-    height = width * tiled.shape[0] / tiled.shape[1] + (0.3 if title else 0)
+    names = 0.1 * max(map(len, rows)) if rows else 0.0  # inches beside the grid
+    height = (width - names) * tiled.shape[0] / tiled.shape[1] + (0.3 if title else 0)
     fig, ax = axes(width=width, height=height)
     ax.imshow(tiled, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     ax.set(xticks=[], yticks=[])

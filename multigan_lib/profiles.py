@@ -36,7 +36,7 @@ class Profile(SimpleNamespace):
         elif self.minutes < 1:
             time = f"about {60 * self.minutes:.0f} seconds"
         else:
-            time = f"about {self.minutes:g} minutes"
+            time = f"about {self.minutes:g} minute{'s' * (self.minutes > 1)}"
         return (
             f"profile {self.name} · device {_device_text(self.device)} · "
             f"data {self.dataset} · {time}"

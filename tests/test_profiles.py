@@ -34,6 +34,7 @@ def test_expected_time_is_legible(monkeypatch):
     assert "about 6 seconds" in str(mg.profile(**SIZES))
     monkeypatch.setenv("MULTIGAN_PROFILE", "cpu")
     assert "about 1.5 minutes" in str(mg.profile(**SIZES))
+    assert str(mg.profile(cpu={"minutes": 1})).endswith("about 1 minute")
 
 
 def test_bad_profiles(monkeypatch):

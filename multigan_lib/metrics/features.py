@@ -173,7 +173,7 @@ def frozen(name: str) -> FeatureNetwork:
 
     network = Classifier(tuple(about["shape"]), about["classes"])
     network.load_state_dict(load(weights))
-    network.requires_grad_(False)
+    network.requires_grad_(False).eval()
     # Half the time on a CPU.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.to("cuda" if torch.cuda.is_available() else "cpu")

@@ -236,3 +236,9 @@ def test_inception_gets_rgb_bytes(monkeypatch):
         assert torch.equal(seen[0][:, 0], data.to_uint8(images())[:, 0])
     finally:
         features._inception.cache_clear()
+
+
+def test_frozen_networks_are_in_evaluation_mode():
+    network = features.feature_network("digits").network
+    assert not any(module.training for module in network.modules())
+    assert not any(weight.requires_grad for weight in network.parameters())

@@ -75,11 +75,22 @@ def start(threads: str) -> None:
         os.environ.setdefault(f"{library}_NUM_THREADS", threads)
 
 
-def run(page: Path) -> tuple[nbformat.NotebookNode, float, str | None]:
-    """Execute one notebook in its own folder."""
+def run(
+    page: Path, attempts: int = 3
+) -> tuple[nbformat.NotebookNode, float, str | None]:
+    """Execute one notebook in its own folder.
+
+    A kernel that cannot start is started again: another program may have taken one of
+    its ports between their choice and their use.
+    """
     notebook = nbformat.read(page, as_version=4)
-    result = single_nb_execution(
-        notebook, cwd=str(page.parent), timeout=3600, allow_errors=False
-    )
+    try:
+        result = single_nb_execution(
+            notebook, cwd=str(page.parent), timeout=3600, allow_errors=False
+        )
+    except RuntimeError as error:
+        if attempts == 1 or "before replying" not in str(error):
+            raise
+        return run(page, attempts - 1)
     error = COLOURS.sub("", result.exc_string or "") if result.err else None
     return notebook, result.time, error

@@ -1,5 +1,5 @@
 """Losses as pure functions of logits."""
 
-from multigan_lib.losses import adversarial
+from multigan_lib.losses import adversarial, gating
 
-__all__ = ["adversarial"]
+__all__ = ["adversarial", "gating"]

@@ -181,7 +181,7 @@ def test_first_colours_differ_for_the_colour_blind():
     seen = [deuteranope @ np.array(to_rgb(c)) ** 2.2 for c in mg.figures.palette]
     apart = [np.linalg.norm(a - b) for i, a in enumerate(seen) for b in seen[:i]]
     assert min(apart) > 0.05
-    assert len(set(mg.figures.markers)) == len(mg.figures.palette) == 8
+    assert len(set(mg.figures.markers)) == len(mg.figures.palette) == 10
     # WCAG 2.1, 1.4.11: lines have a contrast of 3 to 1 against white.
     first = [1.05 / (_luminance(c) + 0.05) for c in mg.figures.palette[:3]]
     assert min(first) > 3
@@ -210,6 +210,46 @@ def test_sources_differ_by_colour_and_marker(ring):
     assert len({d.get_paths()[0].vertices.tobytes() for d in dots}) == 3
     labels = [text.get_text() for text in fig.legends[0].get_texts()]
     assert labels == ["generator 0", "generator 1", "generator 2"]
+
+
+def styles(dots):
+    """The colour and the marker's outline of every set of points."""
+    return {
+        (tuple(d.get_facecolor()[0][:3]), d.get_paths()[0].vertices.tobytes())
+        for d in dots
+    }
+
+
+def test_ten_generators_differ_in_pictures_and_movies(ring):
+    source = torch.arange(100) % 10
+    samples = SimpleNamespace(x=ring.sample(100, seed=0), source=source)
+    movie = mg.figures.animate_points([(0, samples), (1, samples)], ring)
+    movie._init_draw()  # else matplotlib warns that nobody has drawn it
+    figures = [
+        mg.figures.scatter_points(samples, ring),
+        mg.figures.panels([samples, samples.x], ring),
+        movie._fig,
+    ]
+    assert [len(styles(fig.axes[0].collections)) for fig in figures] == [10] * 3
+    assert len(figures[1].axes[1].collections) == 1, "nobody says who made them"
+
+
+def test_a_generator_keeps_its_colour_in_a_movie(ring):
+    x = ring.sample(30, seed=0)
+    two = SimpleNamespace(x=x, source=torch.arange(30) % 2 + 1)
+    three = SimpleNamespace(x=x, source=torch.arange(30) % 3)
+    movie = mg.figures.animate_points([(0, two), (1, three)], ring)
+    movie._init_draw()  # else matplotlib warns that nobody has drawn it
+    dots = movie._fig.axes[0].collections
+    colours = [to_rgb(c) for c in mg.figures.palette[:3]]
+    assert [tuple(d.get_facecolor()[0][:3]) for d in dots] == colours
+    for frame, counts in ((0, [0, 15, 15]), (1, [10, 10, 10])):
+        movie._draw_frame(frame)
+        assert [len(d.get_offsets()) for d in dots] == counts
+    assert torch.equal(torch.as_tensor(dots[2].get_offsets()).float(), x[2::3])
+    one = mg.figures.scatter_points(SimpleNamespace(x=x, source=torch.full((30,), 2)))
+    assert styles(one.axes[0].collections) == styles(dots[2:])
+    assert not one.legends and len(movie._fig.legends) == 1
 
 
 def test_mode_circles_have_three_standard_deviations(ring):

@@ -7,8 +7,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .images import as_uint8, tile
-from .plots import axes, palette
-from .points import as_points, choose, draw_modes, finish, window
+from .plots import axes
+from .points import (
+    as_points,
+    choose,
+    draw_modes,
+    draw_points,
+    finish,
+    sources,
+    window,
+)
 
 
 def panels(
@@ -21,20 +29,21 @@ def panels(
 
     Args:
         samples: sets of points (N, 2), or of images (N, C, H, W), of which the first 16
-            are drawn; tensors or ``Samples``.
+            are drawn; tensors or ``Samples``, whose points have the colours and markers
+            of their generators.
         mixture: the truth, for points; circles of three standard deviations.
         titles: one a set.
         columns: pictures in a row.
     """
-    sets = [getattr(one, "x", one) for one in samples]
-    columns = min(columns, len(sets))
-    rows = -(-len(sets) // columns)
+    columns = min(columns, len(samples))
+    rows = -(-len(samples) // columns)
     fig, grid = axes(rows, columns, width=1.7 * columns, height=1.95 * rows)
     places = np.atleast_1d(grid).ravel()
-    for ax, x in zip(places, sets, strict=False):
+    for ax, one in zip(places, samples, strict=False):
+        x = getattr(one, "x", one)
         if x.ndim == 2:
             points = as_points(x)
-            ax.scatter(*points.T, s=4, alpha=0.5, linewidths=0, color=palette[0])
+            draw_points(ax, points, sources(one), size=4)
             draw_modes(ax, mixture)
             finish(ax, window(mixture, points if mixture is None else None), "")
             ax.set(xlabel="", ylabel="")
@@ -45,7 +54,7 @@ def panels(
         ax.spines[:].set_visible(x.ndim == 2)
     for ax, title in zip(places, titles, strict=False):
         ax.set_title(title, fontsize=9)
-    for ax in places[len(sets) :]:
+    for ax in places[len(samples) :]:
         ax.set_axis_off()
     return fig
 

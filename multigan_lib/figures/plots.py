@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito, "Color Universal Design" (2008); yellow last: it is weak on white.
+# Okabe and Ito, "Color Universal Design" (2008), with an indigo and a brown for a
+# ninth and tenth generator; yellow last: it is weak on white.
 palette = (
     "#0072B2",  # blue
     "#D55E00",  # vermilion
@@ -17,9 +18,11 @@ palette = (
     "#E69F00",  # orange
     "#56B4E9",  # sky blue
     "#000000",  # black
+    "#332288",  # indigo
+    "#6A3D00",  # brown
     "#F0E442",  # yellow
 )
-markers = ("o", "^", "s", "D", "v", "P", "X", "*")
+markers = ("o", "^", "s", "D", "v", "P", "X", "*", "<", "h")
 _LINES = ("-", "--", "-.", ":")
 
 STYLE: Any = {

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
@@ -24,24 +25,13 @@ def scatter_points(
             deviations.
         limit: at most so many points are drawn, the first ones.
     """
-    x = as_points(points)[:limit]
-    source = getattr(points, "source", None)
-    labels = np.zeros(len(x)) if source is None else np.asarray(source.cpu())[:limit]
-    kinds = np.unique(labels)
-    fig, ax = axes(width=4.2 if len(kinds) == 1 else 5.4, height=4.2)
-    for index, kind in enumerate(kinds):
-        ax.scatter(
-            *x[labels == kind].T,
-            s=9,
-            alpha=0.5,
-            linewidths=0,
-            color=palette[index % len(palette)],
-            marker=markers[index % len(markers)],
-            label=f"generator {int(kind)}",
-        )
+    x, source = as_points(points)[:limit], sources(points)[:limit]
+    several = len(np.unique(source)) > 1
+    fig, ax = axes(width=5.4 if several else 4.2, height=4.2)
+    draw_points(ax, x, source, size=9)
     draw_modes(ax, mixture)
     finish(ax, window(mixture, x), title)
-    if len(kinds) > 1:
+    if several:
         fig.legend(loc="outside right upper", markerscale=2)
     return fig
 
@@ -108,6 +98,8 @@ def animate_points(
 ) -> FuncAnimation:
     """Make a movie of the generated points from a history's snapshots.
 
+    Points of every generator have their own colour and marker.
+
     Args:
         history: what ``train(..., snapshot_every=...)`` returned, or its list of
             (step, points) pairs.
@@ -122,19 +114,24 @@ def animate_points(
         ValueError: if the history has no snapshots.
     """
     shots = choose(history, frames)
-    movie = [(step, as_points(x)) for step, x in shots]
+    movie = [(step, as_points(x), sources(x)) for step, x in shots]
     # Generators may wander off: the window follows nearly all, not the farthest.
-    spread = np.quantile(np.abs(np.concatenate([x for _, x in movie])), 0.99)
-    fig, ax = axes(width=4.2, height=4.4)
-    dots = ax.scatter(*movie[0][1].T, s=9, alpha=0.5, linewidths=0, color=palette[0])
+    spread = np.quantile(np.abs(np.concatenate([x for _, x, _ in movie])), 0.99)
+    everyone = np.concatenate([source for _, _, source in movie])
+    several = len(np.unique(everyone)) > 1
+    fig, ax = axes(width=5.4 if several else 4.2, height=4.4)
+    dots = draw_points(ax, np.zeros((len(everyone), 2)), everyone, size=9)
     draw_modes(ax, mixture)
     finish(ax, max(window(mixture), 1.1 * spread), " ")
+    if several:
+        fig.legend(loc="outside right upper", markerscale=2)
 
     def draw(index: int) -> tuple[Any, ...]:
-        step, x = movie[index]
-        dots.set_offsets(x)
+        step, x, source = movie[index]
+        for kind, dot in dots.items():
+            dot.set_offsets(x[source == kind])
         ax.set_title(f"step {step:,}")
-        return (dots,)
+        return tuple(dots.values())
 
     return FuncAnimation(
         fig, draw, frames=len(movie), interval=1000 / per_second, repeat=False
@@ -159,6 +156,37 @@ def as_points(points: Any) -> np.ndarray:
     if x.ndim != 2 or x.shape[1] != 2:
         raise ValueError(f"points must be (N, 2), got {tuple(x.shape)}")
     return x
+
+
+def sources(points: Any) -> np.ndarray:
+    """Return the generator of every point, (N,); zeros where nobody says."""
+    source = getattr(points, "source", None)
+    if source is None:
+        return np.zeros(len(as_points(points)), dtype=np.int64)
+    return torch.as_tensor(source).cpu().numpy()
+
+
+def draw_points(
+    ax: Axes, x: np.ndarray, source: np.ndarray, size: float
+) -> dict[int, PathCollection]:
+    """Draw points (N, 2), those of generator k always with the same colour and marker.
+
+    Returns:
+        generator → its dots.
+    """
+    return {
+        int(k): ax.scatter(
+            x[source == k, 0],
+            x[source == k, 1],
+            s=size,
+            alpha=0.5,
+            linewidths=0,
+            color=palette[k % len(palette)],
+            marker=markers[k % len(markers)],
+            label=f"generator {k}",
+        )
+        for k in np.unique(source)
+    }
 
 
 def window(mixture: Any = None, x: np.ndarray | None = None) -> float:

@@ -8,10 +8,26 @@ from .. import checkpoint
 from ..datasets import Spec
 from .game import Fake, Game, Losses, Samples
 from .gan import GAN
+from .madgan import MADGAN
+from .megan import MEGAN
+from .mgan import MGAN
 
-GAMES: dict[str, type[Game]] = {game.__name__: game for game in (GAN,)}
+GAMES: dict[str, type[Game]] = {
+    game.__name__: game for game in (GAN, MGAN, MADGAN, MEGAN)
+}
 
-__all__ = ["GAMES", "GAN", "Fake", "Game", "Losses", "Samples", "load"]
+__all__ = [
+    "GAMES",
+    "GAN",
+    "MADGAN",
+    "MEGAN",
+    "MGAN",
+    "Fake",
+    "Game",
+    "Losses",
+    "Samples",
+    "load",
+]
 
 
 def describe(game: Game) -> dict:

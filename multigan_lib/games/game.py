@@ -204,6 +204,13 @@ class Game(nn.Module):
         """Return standard normal noise, (n, size), on the game's device."""
         return torch.randn(n, size, device=self.device)
 
+    def refuse_labels(self, labels: Tensor | None) -> None:
+        """Raise a ValueError if labels are asked of a game without conditions."""
+        if labels is not None:
+            raise ValueError(
+                f"{type(self).__name__} is not conditional: it takes no labels"
+            )
+
     def keep_average(self) -> None:
         """Start to keep an average of the generator, from its present weights."""
         self.average = deepcopy(self.generator).requires_grad_(False)

@@ -1,5 +1,5 @@
-"""Losses as pure functions of logits."""
+"""Losses as pure functions of logits, of a gate's choices, or of values."""
 
-from multigan_lib.losses import adversarial, gating
+from multigan_lib.losses import adversarial, aggregate, diversity, gating
 
-__all__ = ["adversarial", "gating"]
+__all__ = ["adversarial", "aggregate", "diversity", "gating"]

@@ -1,5 +1,6 @@
 """Games in which one or several discriminators tell real from generated samples."""
 
+import math
 from typing import Any
 
 import torch
@@ -159,16 +160,15 @@ class AdversarialGame(Game):
         n = min(len(real), len(fake))
         if len(fake) > n:
             fake = fake[torch.randperm(len(fake), device=fake.device)[:n]]
-        several = self.discriminators > 1
-        critics = self.discriminator.own if several else [self.discriminator]
-        return torch.stack(
-            [
-                adversarial.gradient_penalty(
-                    lambda x, critic=critic: self.logit(critic(x)[None]), real[:n], fake
-                )
-                for critic in critics
-            ]
-        ).mean()
+        side = self.discriminator
+        critics = list(side.own) if isinstance(side, nets.Bank) else [side]
+
+        def penalty(critic: nn.Module) -> Tensor:
+            return adversarial.gradient_penalty(
+                lambda x: self.logit(critic(x)[None]), real[:n], fake
+            )
+
+        return torch.stack([penalty(critic) for critic in critics]).mean()
 
 
 def choice(name: str, value: str, choices: Any) -> str:
@@ -183,12 +183,12 @@ def choice(name: str, value: str, choices: Any) -> str:
 def at_least(name: str, value: Any, least: float) -> Any:
     """Return the number ``value`` if it is ``least`` or more; else raise a ValueError.
 
-    A NaN is refused, and where ``least`` is an int above 0, so is a fraction.
+    Neither NaN nor infinity is accepted; where ``least`` is above 0, nor is a fraction.
     """
-    whole = least > 0 and value != int(value)
-    if not value >= least or whole:
-        kind = "a whole number of at least" if least > 0 else "at least"
-        raise ValueError(f"{name} must be {kind} {least}, got {value}")
+    if isinstance(value, bool) or not least <= value < math.inf:
+        raise ValueError(f"{name} must be {least} or more, got {value}")
+    if least > 0 and value != int(value):
+        raise ValueError(f"{name} must be a whole number, got {value}")
     return value
 
 

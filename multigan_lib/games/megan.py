@@ -1,7 +1,7 @@
 """MEGAN: a gate chooses one of K generators for each z (Park et al., IJCAI 2018)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -35,8 +35,8 @@ class GatedFake(Fake):
         logits: the gate's logits (n, K).
     """
 
-    gate: Tensor = torch.empty(0)
-    logits: Tensor = torch.empty(0)
+    gate: Tensor = field(kw_only=True)
+    logits: Tensor = field(kw_only=True)
 
 
 class Gate(nn.Module):
@@ -106,6 +106,7 @@ class MEGAN(AdversarialGame):
         ValueError: if a name is unknown or a number out of range.
     """
 
+    generator: GatedGenerators
     balance_weight: Tensor
 
     def __init__(
@@ -153,8 +154,8 @@ class MEGAN(AdversarialGame):
 
     @property
     def temperature(self) -> Tensor:
-        """The temperature τ at the present step."""
-        return gumbel.temperature(self.step, *self.schedule)
+        """The temperature τ at the present step, a scalar."""
+        return torch.as_tensor(gumbel.temperature(self.step, *self.schedule))
 
     def draw(self, real: Batch) -> GatedFake:
         """Return as many fakes as there are real samples, with the gate's choices.
@@ -175,7 +176,7 @@ class MEGAN(AdversarialGame):
             # The same choices once more, on a path that ends at the gate's weights.
             logits = gate(z, features.detach())
             of_gate = gumbel.straight_through(logits, self.temperature, noise)
-        return GatedFake(x, chosen.argmax(1), None, of_gate, logits)
+        return GatedFake(x, chosen.argmax(1), gate=of_gate, logits=logits)
 
     def generator_loss(self, real: Batch, fake: Fake) -> Losses:
         """Return the adversarial loss and λ times the load-balancing loss."""
@@ -199,6 +200,7 @@ class MEGAN(AdversarialGame):
         only that generator runs, and the gate is not asked whether z suits it.
         """
         self.refuse_labels(labels)
+        assert isinstance(generator, GatedGenerators)
         experts = generator.experts
         z = self.noise(n, self.latent_size)
         if source is not None:
@@ -212,6 +214,7 @@ class MEGAN(AdversarialGame):
     def gate_logits(self, z: Tensor) -> Tensor:
         """Return the gate's logits (n, K) for noise z (n, latent), in evaluation."""
         generator = self.generator if self.average is None else self.average
+        assert isinstance(generator, GatedGenerators)
         with evaluating(self):
             return generator.gate(z, generator.experts.features(z))
 

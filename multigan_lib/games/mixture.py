@@ -25,8 +25,8 @@ class MixtureGame(AdversarialGame):
         offset: whether the batch norms of the generators' trunk learn an offset.
         latent_size, width: of the default networks.
         generator: a ``nets.Bank`` of K generators of your own.
-        discriminator: a network of your own, samples -> (n, outputs), or a ``nets.Bank``
-            of N of them.
+        discriminator: a network of your own, samples -> (n, outputs); for several
+            discriminators a ``nets.Bank`` of them.
         seed: seed of the initial weights.
     """
 
@@ -86,6 +86,7 @@ class MixtureGame(AdversarialGame):
         self.refuse_labels(labels)
         if source is None:
             source = torch.randint(self.generators, (n,), device=self.device)
+        assert isinstance(generator, nets.Bank)
         x = generator.pick(self.noise(n, self.latent_size), source)
         return Samples(x, source)
 

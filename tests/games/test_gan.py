@@ -135,7 +135,7 @@ def test_realness_is_zero_where_real_and_generated_are_equally_likely():
     ("arguments", "words"),
     [
         ({"loss": "bce"}, "unknown loss 'bce'; choose one of minimax"),
-        ({"penalty": -1.0}, "penalty must not be negative"),
+        ({"penalty": -1.0}, "penalty must be 0 or more"),
         ({"generator": torch.nn.Linear(3, 2)}, "latent_size"),
     ],
 )

@@ -200,7 +200,8 @@ class Fixed:
         self.x = x
 
     def sample(self, n, seed=None):
-        return type("Samples", (), {"x": self.x[:n]})
+        x = self.x[:n]
+        return mg.games.Samples(x, torch.zeros(len(x), dtype=torch.int64))
 
 
 def test_digit_images_judge_real_images_as_good_and_one_class_as_bad():

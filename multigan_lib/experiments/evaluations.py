@@ -1,5 +1,6 @@
 """What is measured on a trained game, for each kind of data."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,8 +9,8 @@ import torch
 from torch import Tensor
 
 from .. import datasets as data_sets
-from .. import metrics
-from ..games import Game
+from .. import metrics, nets
+from ..games import MEGAN, Game, Samples
 from ..games.game import seeded
 from ..metrics import features
 from ..metrics.neurons import active_share
@@ -26,12 +27,12 @@ class Outcome:
 
     Attributes:
         metrics: name → value and how it was measured.
-        picture: samples to draw, points (n, 2) or uint8 images (n, C, H, W).
+        picture: samples to draw, with their generators.
         curves: name → steps and values on the way.
     """
 
     metrics: dict[str, tuple[float, How]]
-    picture: Tensor
+    picture: Samples
     curves: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)
 
 
@@ -40,17 +41,107 @@ def point_modes(
 ) -> Outcome:
     """Mode coverage of ``settings["n"]`` points, and of every snapshot on the way."""
     n = settings["n"]
-    x = game.sample(n, seed=SAMPLE_SEED + seed).x.cpu()
-    end = metrics.mode_coverage(x, data)
+    samples = _samples(game, n, seed)
+    end = metrics.mode_coverage(samples, data)
     names = ("modes", "high_quality", "kl", "variance_ratio")
     how = How(n=n, reference=f"{data.name} of {len(data.means)}")
     steps = [step for step, _ in history.snapshots]
-    way = [metrics.mode_coverage(samples, data) for _, samples in history.snapshots]
+    way = [metrics.mode_coverage(shot, data) for _, shot in history.snapshots]
+    measured = {name: (float(getattr(end, name)), how) for name in names}
+    measured |= {k: (v, how) for k, v in _generators(game, samples, data).items()}
     return Outcome(
-        {name: (float(getattr(end, name)), how) for name in names},
-        x[:1024],
+        measured,
+        _first(samples, 1024),
         {name: (steps, [float(getattr(c, name)) for c in way]) for name in names[:2]},
     )
+
+
+def _generators(game: Any, samples: Samples, data: Any) -> dict[str, float]:
+    """How the generators of a game share out a mixture's modes; empty for one.
+
+    ``modes_per_generator``: mean over the generators that are used. ``separation``: 1
+    where every mode has one generator, 0 where all generators are alike.
+    """
+    count = getattr(game, "generators", 1)
+    if count == 1:
+        return {}
+    from sklearn.metrics import homogeneity_score
+
+    covered = [
+        metrics.mode_coverage(samples.x[samples.source == k], data).modes
+        for k in samples.source.unique()
+    ]
+    distance, mode = torch.cdist(samples.x, data.means).min(1)
+    good = distance <= metrics.modes.RADIUS * data.std
+    return {
+        "modes_per_generator": sum(covered) / len(covered),
+        "separation": float(homogeneity_score(samples.source[good], mode[good])),
+    } | _usage(game, samples)
+
+
+def _usage(game: Any, samples: Samples) -> dict[str, float]:
+    """Shares of the generators, in 1/K, and the entropy of a gate's distributions.
+
+    ``gate_entropy`` is that of one z, the mean over many, in log K: 1 for a gate that
+    chooses at random whatever z, 0 for one that is sure.
+    """
+    count = game.generators
+    share = torch.bincount(samples.source, minlength=count) * count / len(samples)
+    usage = {
+        "usage_min": share.min().item(),
+        "usage_max": share.max().item(),
+        "used_generators": float((share > 0.5).sum()),
+    }
+    if isinstance(game, MEGAN):
+        with seeded(SAMPLE_SEED, game.device):
+            z = game.noise(1024, game.latent_size)
+        log_p = game.gate_logits(z).log_softmax(1)
+        entropy = -(log_p.exp() * log_p).sum(1).mean().item()
+        usage |= {
+            "gate_entropy": entropy / math.log(count),
+            "balance_weight": game.balance_weight.item(),
+        }
+    return usage
+
+
+def mixture_images(
+    game: Game, data: Any, history: History, settings: Mapping[str, Any], seed: int
+) -> Outcome:
+    """What K generators make of digits: quality together, and who makes what.
+
+    ``fid``: all held-out images against as many of the mixture's. ``nmi``: normalised
+    mutual information of a sample's generator and its class, read by the labeller.
+    ``ms_ssim_within``: mean over the generators of the similarity of one's images.
+    """
+    from sklearn.metrics import normalized_mutual_info_score
+
+    held = data_sets.load(**settings["held_out"])
+    n = len(held)
+    samples = _samples(game, n, seed)
+    score = metrics.fid(held, samples)
+    labeller = features.default_name(held.shape, held.name)
+    digits = _labels(samples.x, labeller)
+    groups = [samples.x[samples.source == k] for k in samples.source.unique()]
+    within = [metrics.ms_ssim(x).value for x in groups if len(x) >= 50]
+    how = How(features.feature_network(labeller).name, n)
+    measured = {
+        "fid": (score.value, How(score.features, n, score.split)),
+        "nmi": (float(normalized_mutual_info_score(samples.source, digits)), how),
+        "min_share": (
+            torch.bincount(digits, minlength=10).min().item() / n,
+            how,
+        ),
+        "ms_ssim": (metrics.ms_ssim(samples).value, How(n=n)),
+        "ms_ssim_real": (metrics.ms_ssim(held).value, How(n=n)),
+        "ms_ssim_within": (sum(within) / len(within), How(n=n)),
+        "active": (_active(game, seed), How(n=360)),
+    }
+    measured |= {k: (v, How(n=n)) for k, v in _usage(game, samples).items()}
+    order = samples.source.argsort(stable=True)
+    firsts = [order[samples.source[order] == k][:8] for k in samples.source.unique()]
+    shown = torch.cat([rows for rows in firsts if len(rows) == 8])
+    picture = Samples(data_sets.to_uint8(samples.x[shown]), samples.source[shown])
+    return Outcome(measured, picture)
 
 
 def digit_images(
@@ -69,7 +160,8 @@ def digit_images(
     """
     held = data_sets.load(**settings["held_out"])
     n = len(held)
-    x = game.sample(n, seed=SAMPLE_SEED + seed).x.cpu()
+    samples = _samples(game, n, seed)
+    x = samples.x
     measured: dict[str, tuple[float, How]] = {}
     for name, score in (
         ("fid", metrics.fid(held, x)),
@@ -85,13 +177,12 @@ def digit_images(
         measured["fid_half"][1],
     )
     labeller = features.default_name(held.shape, held.name)
-    read = features.labeller(labeller)
-    digits = torch.cat([read(part).cpu() for part in x.split(256)])
+    digits = _labels(x, labeller)
     share = torch.bincount(digits, minlength=10).double() / n
     how = How(features.feature_network(labeller).name, n)
     measured["min_share"] = (share.min().item(), how)
     measured |= {f"share_{c}": (s, how) for c, s in enumerate(share.tolist())}
-    return Outcome(measured, data_sets.to_uint8(x[:64]))
+    return Outcome(measured, _first(samples, 64))
 
 
 def _halves(
@@ -119,9 +210,9 @@ def stacked_modes(
 ) -> Outcome:
     """How many of the thousand modes of stacked digits are hit, and how evenly."""
     n = settings["n"]
-    x = game.sample(n, seed=SAMPLE_SEED + seed).x.cpu()
+    samples = _samples(game, n, seed)
     labeller = settings["labeller"]
-    found = metrics.stacked_coverage(x, labeller=labeller)
+    found = metrics.stacked_coverage(samples, labeller=labeller)
     real = metrics.stacked_coverage(data[:n], labeller=labeller)
     how = How(features.feature_network(labeller).name, n)
     return Outcome(
@@ -131,7 +222,7 @@ def stacked_modes(
             "modes_real": (float(real.modes), how),
             "kl_real": (real.kl, how),
         },
-        data_sets.to_uint8(x[:64]),
+        _first(samples, 64),
     )
 
 
@@ -140,15 +231,43 @@ def neurons(
 ) -> Outcome:
     """Share of the generator's units that are active, and the quality of its images."""
     n = settings["n"]
-    x = game.sample(n, seed=SAMPLE_SEED + seed).x.cpu()
-    with seeded(SAMPLE_SEED + seed, game.device):
-        z = game.noise(n, settings["latent_size"])
-    share = active_share(game.generator.train(), z)
-    score = metrics.fid(data_sets.load(**settings["held_out"])[:n], x)
+    samples = _samples(game, n, seed)
+    score = metrics.fid(data_sets.load(**settings["held_out"])[:n], samples)
     return Outcome(
         {
-            "active": (share, How(n=n)),
+            "active": (_active(game, seed), How(n=n)),
             "fid": (score.value, How(score.features, n, score.split)),
         },
-        data_sets.to_uint8(x[:16]),
+        _first(samples, 16),
     )
+
+
+def _active(game: Any, seed: int) -> float:
+    """Share of the generators' units that are active for 360 draws of z."""
+    side = game.generator.experts if isinstance(game, MEGAN) else game.generator
+    networks = (
+        [side.network(k) for k in range(len(side))]
+        if isinstance(side, nets.Bank)
+        else [side]
+    )
+    with seeded(SAMPLE_SEED + seed, game.device):
+        z = game.noise(360, game.latent_size)
+    return sum(active_share(net.train(), z) for net in networks) / len(networks)
+
+
+def _samples(game: Game, n: int, seed: int) -> Samples:
+    """``n`` samples on the CPU."""
+    samples = game.sample(n, seed=SAMPLE_SEED + seed)
+    return Samples(samples.x.cpu(), samples.source.cpu())
+
+
+def _first(samples: Samples, n: int) -> Samples:
+    """The first ``n`` samples as a record keeps them, images in uint8."""
+    x = samples.x[:n]
+    return Samples(data_sets.to_uint8(x) if x.ndim == 4 else x, samples.source[:n])
+
+
+def _labels(x: Tensor, labeller: str) -> Tensor:
+    """The class of every image (n,), as the labeller reads it."""
+    read = features.labeller(labeller)
+    return torch.cat([read(part).cpu() for part in x.split(256)])

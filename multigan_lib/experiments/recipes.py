@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import log
 from typing import Any
 
 from . import evaluations
@@ -66,6 +67,34 @@ RING = Recipe(
     seeds=10,
 )
 
+MGAN_RING = replace(
+    RING,
+    about="MGAN with eight generators on the ring of eight Gaussians.",
+    game={
+        "name": "MGAN",
+        "generators": 8,
+        "beta": 0.125,
+        "latent_size": 128,
+        "width": 128,
+    },
+)
+STRENGTH = 0.125 * log(8)
+"""β times the range of the diversity term, the same for all three divergences."""
+RANGES = {"general": log(8), "one_vs_all": 16 * log(2), "pairwise": 56 * log(2)}
+
+MADGAN_RING = replace(
+    RING,
+    about="MAD-GAN with eight generators on the ring, by what each of them owns.",
+    game={"name": "MADGAN", "generators": 8, "latent_size": 128, "width": 128},
+    variants={
+        policy: {"policy": policy} for policy in ("own_last", "own_all", "own_first")
+    },
+    seeds=5,
+)
+
+MNIST_32 = {"name": "mnist", "split": "test[:8000]", "image_size": 32}
+HELD_OUT = {"held_out": {"name": "mnist", "split": "test[8000:]", "image_size": 32}}
+
 RECIPES: dict[str, Recipe] = {
     "gan_ring": RING,
     "gan_ring_batch64": replace(
@@ -128,6 +157,112 @@ RECIPES: dict[str, Recipe] = {
             "no_offset": {"generator": {"offset": False}},
             "no_norm": {"generator": {"batch_norm": False}},
         },
+    ),
+    "mgan_ring": MGAN_RING,
+    "mgan_ring_batch64": replace(
+        MGAN_RING,
+        about="MGAN with eight generators on the ring, at the paper's batch of 64.",
+        train={**RING.train, "batch_size": 64},
+    ),
+    "mgan_ring_paper_weight": replace(
+        MGAN_RING,
+        about="MGAN on the ring, the classifier's own loss weighted by beta too.",
+        game={**MGAN_RING.game, "classifier_weight": 0.125},
+    ),
+    "mgan_ring_generators": replace(
+        MGAN_RING,
+        about="MGAN on the ring of eight Gaussians with two and four generators.",
+        variants={f"K={k}": {"generators": k} for k in (2, 4)},
+        seeds=5,
+    ),
+    "mgan_ring_beta": replace(
+        MGAN_RING,
+        about="MGAN with eight generators on the ring, the diversity's weight swept.",
+        variants={f"beta={beta:g}": {"beta": beta} for beta in (0, 0.03, 0.5, 2)},
+        seeds=4,
+    ),
+    "mgan_ring_sharing": replace(
+        MGAN_RING,
+        about="MGAN with eight generators on the ring, by what each of them owns.",
+        variants={p: {"policy": p} for p in ("own_first", "own_last", "own_all")},
+        seeds=4,
+    ),
+    "mgan_ring_divergences": replace(
+        MGAN_RING,
+        about="MGAN's three divergences on the ring, at equal strength and equal beta.",
+        variants={
+            form: {"divergence": form, "beta": STRENGTH / span}
+            for form, span in RANGES.items()
+        }
+        | {
+            f"{form}, equal beta": {"divergence": form, "beta": 0.125}
+            for form in ("one_vs_all", "pairwise")
+        },
+        seeds=4,
+    ),
+    "madgan_ring": MADGAN_RING,
+    "madgan_ring_weight": replace(
+        MADGAN_RING,
+        about="MAD-GAN on the ring, as many real samples as generated ones in all.",
+        game={**MADGAN_RING.game, "real_weight": 8.0},
+        variants={p: {"policy": p} for p in ("own_last", "own_all")},
+    ),
+    "megan_ring": replace(
+        RING,
+        about="MEGAN with eight generators on the ring, by its load balancing.",
+        game={"name": "MEGAN", "generators": 8, "latent_size": 128, "width": 128},
+        train={**RING.train, "batch_size": 64, "steps": 10_000},
+        variants={
+            "lambda=0": {"load_balance": 0.0},
+            "lambda=100": {},
+            "lambda=1000": {"load_balance": 1000.0},
+            "raise": {"load_balance": 1000.0, "adapt": "raise"},
+            "lower": {"load_balance": 1000.0, "adapt": "lower"},
+        },
+        seeds=3,
+    ),
+    "mgan_mnist": Recipe(
+        about="MGAN with ten generators on 8,000 MNIST digits, with and without beta.",
+        data=MNIST_32,
+        game={"name": "MGAN", "generators": 10, "latent_size": 100, "width": 16},
+        train={"steps": 6_000, "batch_size": 64, "ema": 0.999},
+        evaluate=evaluations.mixture_images,
+        measure=HELD_OUT,
+        variants={"beta=0": {"beta": 0.0}, "beta=0.1": {"beta": 0.1}},
+    ),
+    "megan_mnist": Recipe(
+        about="MEGAN with five generators on 8,000 MNIST digits, by its gate.",
+        data=MNIST_32,
+        game={"name": "MEGAN", "generators": 5, "latent_size": 100, "width": 16},
+        train={"steps": 5_000, "batch_size": 64},
+        evaluate=evaluations.mixture_images,
+        measure=HELD_OUT,
+        variants={
+            "lambda=100": {},
+            "random gate": {"gate": "random", "load_balance": 0.0},
+            "lambda=0": {"load_balance": 0.0},
+            "lambda=1000": {"load_balance": 1000.0},
+        },
+    ),
+    "mgan_stacked_digits": Recipe(
+        about="MGAN with ten generators on stacks of three digits.",
+        data={
+            "name": "stacked_mnist",
+            "source": "digits",
+            "split": "train",
+            "image_size": 16,
+            "n": 50_000,
+        },
+        game={
+            "name": "MGAN",
+            "generators": 10,
+            "beta": 0.1,
+            "latent_size": 100,
+            "width": 32,
+        },
+        train={"steps": 4_000, "batch_size": 64},
+        evaluate=evaluations.stacked_modes,
+        measure={"n": 25_600, "labeller": "digits"},
     ),
 }
 

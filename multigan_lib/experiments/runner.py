@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .. import datasets, figures, nets, paths, results
-from ..games import GAMES, Game
+from ..games import GAMES, Game, Samples
 from ..games.game import seeded
 from ..results import How, Record
 from ..training import train
@@ -166,7 +166,9 @@ def _play(
         **settings,
     )
     outcome = recipe.evaluate(game, data, history, config["measure"], seed)
-    save_file({"picture": outcome.picture.contiguous()}, place / "picture.safetensors")
+    picture = {"x": outcome.picture.x, "source": outcome.picture.source}
+    picture = {name: tensor.contiguous() for name, tensor in picture.items()}
+    save_file(picture, place / "picture.safetensors")
     commit, dirty = _commit()
     result = {
         "metrics": {
@@ -194,7 +196,7 @@ def _kept(place: Path) -> dict[str, Any]:
     result = json.loads((place / "result.json").read_text())
     for metric in result["metrics"].values():
         metric["value"] = float(metric["value"])
-    result["picture"] = load_file(place / "picture.safetensors")["picture"]
+    result["picture"] = Samples(**load_file(place / "picture.safetensors"))
     return result
 
 
@@ -240,17 +242,32 @@ def _assemble(
 
 
 def _picture(record: Record, runs: list[dict[str, Any]], data: Any) -> Any:
-    """Draw a record's samples: points a panel a run, images a block of rows a run."""
+    """Draw a record's samples.
+
+    Points: a panel a run. Images: a block of rows a run; where there are several
+    generators, a row for each, of the first seed of every variant.
+    """
     names = [
         f"{run['run']['variant']} seed {run['run']['seed']}".strip() for run in runs
     ]
-    pictures = [result["picture"] for result in runs]
-    if pictures[0].ndim == 2:
+    pictures: list[Samples] = [result["picture"] for result in runs]
+    if pictures[0].x.ndim == 2:
         return figures.panels(pictures, data, names)
-    rows = max(1, 64 // (8 * len(runs))) if len(runs) > 4 else 3
-    columns = 16 if pictures[0].shape[0] >= 16 * rows else 8
-    chosen = torch.cat([images[: rows * columns] for images in pictures])
-    labels = [name if row == 0 else "" for name in names for row in range(rows)]
+    if any(picture.source.any() for picture in pictures):
+        kept = [p for p, r in zip(pictures, runs, strict=True) if not r["run"]["seed"]]
+        columns = 8
+        labels = [
+            f"{run['run']['variant']} G{picture.source[row * 8]}".strip()
+            for picture, run in zip(pictures, runs, strict=True)
+            if not run["run"]["seed"]
+            for row in range(len(picture.x) // 8)
+        ]
+        chosen = torch.cat([picture.x for picture in kept])
+    else:
+        rows = max(1, 64 // (8 * len(runs))) if len(runs) > 4 else 3
+        columns = 16 if len(pictures[0].x) >= 16 * rows else 8
+        chosen = torch.cat([picture.x[: rows * columns] for picture in pictures])
+        labels = [name if row == 0 else "" for name in names for row in range(rows)]
     return figures.sample_grid(
         chosen, columns=columns, limit=len(chosen), rows=labels, width=8
     )

@@ -11,7 +11,7 @@ from .. import gumbel, nets
 from ..datasets import Batch
 from ..losses import gating
 from ..nets.mlp import hidden_layers
-from .adversarial import AdversarialGame, at_least, latent_size_of
+from .adversarial import AdversarialGame, at_least, choice, latent_size_of
 from .game import Fake, Losses, Samples, evaluating, seeded
 from .mixture import check_bank
 
@@ -64,10 +64,22 @@ class Gate(nn.Module):
         return self.mlp(torch.cat([z, hidden.transpose(0, 1).flatten(1)], 1))
 
 
+class RandomGate(nn.Module):
+    """A gate that knows nothing: every generator is equally likely for every z."""
+
+    def __init__(self, generators: int) -> None:
+        super().__init__()
+        self.generators = generators
+
+    def forward(self, z: Tensor, features: Tensor) -> Tensor:
+        """Return logits (n, K) of zeros."""
+        return z.new_zeros(len(z), self.generators)
+
+
 class GatedGenerators(nn.Module):
     """MEGAN's generating side: a bank of generators, and the gate."""
 
-    def __init__(self, experts: nets.Bank, gate: Gate) -> None:
+    def __init__(self, experts: nets.Bank, gate: nn.Module) -> None:
         super().__init__()
         self.experts = experts
         self.gate = gate
@@ -87,6 +99,8 @@ class MEGAN(AdversarialGame):
         data: the data set, or anything else that tells its shape, as for ``GAN``.
         generators: K ≥ 2.
         load_balance: weight λ ≥ 0 of the load-balancing loss.
+        gate: ``"learnt"``, or ``"random"``, a control whose choices are uniform and
+            independent of z.
         adapt: what becomes of λ while the gate's distributions are nearly uniform
             (mean entropy above 0.95 log K): None leaves it as it is, ``"raise"`` raises
             it by 1 % a step, as section 4.5 says, ``"lower"`` lowers it, as that
@@ -115,6 +129,7 @@ class MEGAN(AdversarialGame):
         *,
         generators: int = 5,
         load_balance: float = 100.0,
+        gate: str = "learnt",
         adapt: str | None = None,
         temperature: float = 0.5,
         temperature_rate: float = 0.001,
@@ -131,6 +146,7 @@ class MEGAN(AdversarialGame):
     ) -> None:
         at_least("generators", generators, 2)
         super().__init__(data, loss, penalty, discriminators, aggregate)
+        choice("gate", gate, ("learnt", "random"))
         if adapt not in (None, "raise", "lower"):
             raise ValueError(f"adapt must be None, 'raise' or 'lower', got {adapt!r}")
         self.generators = generators
@@ -148,8 +164,12 @@ class MEGAN(AdversarialGame):
             )
             check_bank(experts, generators)
             self.latent_size = latent_size_of(experts, latent_size)
-            gate = Gate(generators, experts.num_features, self.latent_size)
-            self.generator = GatedGenerators(experts, gate)
+            chooser: nn.Module
+            if gate == "learnt":
+                chooser = Gate(generators, experts.num_features, self.latent_size)
+            else:
+                chooser = RandomGate(generators)
+            self.generator = GatedGenerators(experts, chooser)
             self.discriminator = self.build_discriminator(discriminator, width)
 
     @property

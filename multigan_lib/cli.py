@@ -146,12 +146,13 @@ def run(
         Path | None,
         typer.Option(help="Folder of the record; data/results if not said."),
     ] = None,
+    jobs: Annotated[int, typer.Option(help="Seeds at a time, a thread each.")] = 1,
 ) -> None:
     """Run a recipe over seeds and write its record; what is done is not done again."""
     from . import experiments
 
     try:
-        record = experiments.run(name, seeds, scale, device, out)
+        record = experiments.run(name, seeds, scale, device, out, jobs)
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -177,16 +177,17 @@ def test_run_writes_a_record_where_asked_and_can_be_interrupted(
 ):
     asked = []
 
-    def fake(name, seeds, scale, device, folder):
-        asked.append((name, seeds, scale, device, folder))
+    def fake(name, seeds, scale, device, folder, jobs):
+        asked.append((name, seeds, scale, device, folder, jobs))
         if seeds == 1:
             raise KeyboardInterrupt
         return "the record"
 
     monkeypatch.setattr(experiments, "run", fake)
-    code, text, _ = command("run", "gan_ring", "--seeds", 2, "--out", tmp_path)
+    words = ("--seeds", 2, "--out", tmp_path, "--jobs", 3)
+    code, text, _ = command("run", "gan_ring", *words)
     assert (code, text.strip()) == (0, "the record")
-    assert asked == [("gan_ring", 2, "small", None, tmp_path)]
+    assert asked == [("gan_ring", 2, "small", None, tmp_path, 3)]
     code, _, error = command("run", "gan_ring", "--seeds", 1)
     assert code == 130 and "goes on from here" in error
     monkeypatch.undo()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 import torch
@@ -78,6 +79,17 @@ def test_metrics_are_those_of_the_same_game_trained_by_hand(project):
     assert record.metrics["modes"][1] == coverage.modes
 
 
+def test_seeds_in_processes_give_the_same_record(project):
+    one_by_one = run(seeds=3, folder=project / "one")
+    for result in (project / "cache").rglob("result.json"):
+        result.unlink()
+    for checkpoint in (project / "cache").rglob("checkpoint"):
+        shutil.rmtree(checkpoint)
+    together = run(seeds=3, folder=project / "two", jobs=2)
+    assert repr(together.metrics) == repr(one_by_one.metrics)  # equal, NaN too
+    assert together.curves == one_by_one.curves
+
+
 def test_more_seeds_do_not_repeat_the_first(project, trained):
     first = run(seeds=1)
     second = run(seeds=3)
@@ -152,6 +164,7 @@ def test_paper_scale_is_a_record_of_its_own(project):
     [
         ({"name": "gan_rin"}, "no recipe 'gan_rin'; there are gan_ring"),
         ({"seeds": 0}, "at least one seed"),
+        ({"jobs": 0}, "jobs must be at least 1"),
         ({"scale": "huge"}, "'small' or 'paper'"),
     ],
 )

@@ -5,9 +5,11 @@ import inspect
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ def run(
     scale: str = "small",
     device: str | None = None,
     folder: Any = None,
+    jobs: int = 1,
     progress: bool = True,
 ) -> Record:
     """Run a recipe over seeds 0, 1, … and write its record.
@@ -54,6 +57,8 @@ def run(
         scale: ``"small"`` or ``"paper"``; the latter's record is ``<name>_paper``.
         device: by default the best there is.
         folder: where the record goes; by default ``data/results``.
+        jobs: seeds trained at a time, each in a process of its own with one thread;
+            small games gain most, for they do not fill several threads.
         progress: whether to show progress bars and one line a seed.
 
     Returns:
@@ -67,6 +72,8 @@ def run(
     seeds = recipe.seeds if seeds is None else seeds
     if seeds < 1:
         raise ValueError(f"a record needs at least one seed, got {seeds}")
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}")
     config = recipe.config(scale)
     title = name if scale == "small" else f"{name}_{scale}"
     _refuse_fewer(title, seeds, folder)
@@ -75,19 +82,23 @@ def run(
     chosen = resolve_device(device)
     if progress:
         print(_outlook(recipe, title, seeds, chosen))
-    runs = []
-    for variant in recipe.variants:
-        for seed in range(seeds):
+    places = {
+        (variant, seed): place / f"{variant or 'run'}-{seed}-{_digest(config, variant)}"
+        for variant in recipe.variants
+        for seed in range(seeds)
+    }
+    tasks = [
+        (recipe, config, variant, seed, data, kept, chosen, progress and jobs == 1)
+        for (variant, seed), kept in places.items()
+        if not (kept / "result.json").is_file()
+    ]
+    for variant, seed in _play_all(tasks, jobs):
+        if progress:
+            metrics = _kept(places[variant, seed])["metrics"]
+            told = [f"{k} {v['value']:.4g}" for k, v in metrics.items()]
             label = f"{title} {variant} seed {seed}".replace("  ", " ")
-            kept = place / f"{variant or 'run'}-{seed}-{_digest(config, variant)}"
-            if not (kept / "result.json").is_file():
-                if progress:
-                    print(label)
-                _play(recipe, config, variant, seed, data, kept, chosen, progress)
-            runs.append(_kept(kept))
-            if progress:
-                told = [f"{k} {v['value']:.4g}" for k, v in runs[-1]["metrics"].items()]
-                print(f"{label}: {', '.join(told[:6])}")
+            print(f"{label}: {', '.join(told[:6])}", flush=True)
+    runs = [_kept(kept) for kept in places.values()]
     record = _assemble(title, recipe, config, seeds, runs)
     picture = figures.png(_picture(record, runs, data))
     results.write(record, picture, folder)
@@ -139,6 +150,22 @@ def _outlook(recipe: Recipe, title: str, seeds: int, device: torch.device) -> st
     return f"{text}; those of the record took {minutes:.1f} minutes each on " + (
         " and ".join(sorted({run["device"] for run in recorded.runs}))
     )
+
+
+def _play_all(tasks: list[tuple], jobs: int) -> Iterator[tuple[str, int]]:
+    """Play the tasks, ``jobs`` at a time; yield (variant, seed) of each when done."""
+    if jobs == 1:
+        for task in tasks:
+            _play(*task)
+            yield task[2], task[3]
+        return
+    with ProcessPoolExecutor(
+        jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        waiting = {pool.submit(_play, *task): task for task in tasks}
+        for future in as_completed(waiting):
+            future.result()
+            yield waiting[future][2], waiting[future][3]
 
 
 def _play(

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -149,6 +150,27 @@ def test_variants_have_metrics_of_their_own(project, monkeypatch):
     assert record.metrics["high_quality/a"] != record.metrics["high_quality/b"] or (
         record.series("high_quality/a") is not record.series("high_quality/b")
     )
+
+
+@pytest.mark.parametrize("game", ["MGAN", "MEGAN"])
+def test_several_generators_are_measured_one_by_one(project, monkeypatch, game):
+    many = replace(TINY, game={**TINY.game, "name": game, "generators": 3})
+    monkeypatch.setitem(recipes.RECIPES, "tiny", many)
+    measured = run(seeds=1).metrics
+    assert measured["usage_min"][0] <= 1 <= measured["usage_max"][0]
+    assert 0 <= measured["modes_per_generator"][0] <= 4
+    digits = {"name": "digits", "split": "train", "image_size": 16}
+    held_out = {"name": "digits", "split": "test", "image_size": 16}
+    many = replace(
+        many,
+        data=digits,
+        evaluate=evaluations.mixture_images,
+        train={"steps": 1, "batch_size": 4},
+        measure={"held_out": held_out},
+    )
+    monkeypatch.setitem(recipes.RECIPES, "tiny", many)
+    measured = run(seeds=1).metrics
+    assert 0 <= measured["nmi"][0] < 0.5 and 0 < measured["active"][0] <= 1
 
 
 def test_paper_scale_is_a_record_of_its_own(project):

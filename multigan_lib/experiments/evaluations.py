@@ -71,7 +71,7 @@ def _generators(game: Any, samples: Samples, data: Any) -> dict[str, float]:
         metrics.mode_coverage(samples.x[samples.source == k], data).modes
         for k in samples.source.unique()
     ]
-    distance, mode = torch.cdist(samples.x, data.means).min(1)
+    distance, mode = torch.cdist(samples.x.double(), data.means).min(1)
     good = distance <= metrics.modes.RADIUS * data.std
     return {
         "modes_per_generator": sum(covered) / len(covered),

@@ -197,6 +197,19 @@ RECIPES: dict[str, Recipe] = {
         variants={f"K={k}": {"generators": k} for k in (2, 4)},
         seeds=3,
     ),
+    "mgan_ring_four": replace(
+        MGAN_RING,
+        about="MGAN with four generators on the ring, the discriminator 15 times faster.",
+        game={**MGAN_RING.game, "generators": 4},
+        train={**TUNED, "lr": (3e-3, 2e-4)},
+        seeds=5,
+    ),
+    "mgan_ring_four_paper_rates": replace(
+        MGAN_RING,
+        about="MGAN with four generators on the ring at the paper's constant rates.",
+        game={**MGAN_RING.game, "generators": 4},
+        train=RING.train,
+    ),
     "mgan_ring_beta": replace(
         MGAN_RING,
         about="MGAN with eight generators on the ring, the diversity's weight swept.",

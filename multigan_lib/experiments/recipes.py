@@ -199,7 +199,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "mgan_ring_four": replace(
         MGAN_RING,
-        about="MGAN with four generators on the ring, the discriminator 15 times faster.",
+        about="MGAN with four generators on the ring, a discriminator 15 times faster.",
         game={**MGAN_RING.game, "generators": 4},
         train={**TUNED, "lr": (3e-3, 2e-4)},
         seeds=5,

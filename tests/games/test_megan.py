@@ -52,10 +52,10 @@ def plain_choices(gate, experts, z, features, gumbels, tau):
         torch.relu(encoder[0](f.flatten(1)))
         for encoder, f in zip(gate.encoders.own, features, strict=True)
     ]
-    l = gate.mlp(torch.cat([z, *hidden], dim=1))
-    y = softmax((l + gumbels) / tau)
+    score = gate.mlp(torch.cat([z, *hidden], dim=1))
+    y = softmax((score + gumbels) / tau)
     hard = torch.zeros_like(y)
-    hard[torch.arange(len(z)), (l + gumbels).argmax(1)] = 1.0
+    hard[torch.arange(len(z)), (score + gumbels).argmax(1)] = 1.0
     return hard + (y - y.detach())
 
 
@@ -82,9 +82,9 @@ def plain_losses(game, n, loss, tau):
     )
     logits = game.opinions(x)
     if loss == "nonsaturating":
-        adversarial = torch.stack([-torch.log(torch.sigmoid(l)).mean() for l in logits])
+        adversarial = torch.stack([-torch.log(torch.sigmoid(s)).mean() for s in logits])
     else:
-        adversarial = torch.stack([-l.mean() for l in logits])
+        adversarial = torch.stack([-s.mean() for s in logits])
     cut = [f.detach() for f in features]
     g = plain_choices(gate, experts, z, cut, gumbels, tau)
     shares = [g[:, k].sum() / n for k in range(game.generators)]
@@ -328,11 +328,11 @@ def test_the_gates_gradient_is_that_of_the_present_temperature():
         torch.manual_seed(0)
         torch.randn(8, 6)
         noise = -torch.log(-torch.log(torch.rand(8, 3)))
-        l = fake.logits.detach().requires_grad_()
-        y = softmax((l + noise) / (0.5 * math.exp(-0.001 * step)))
+        logits = fake.logits.detach().requires_grad_()
+        y = softmax((logits + noise) / (0.5 * math.exp(-0.001 * step)))
         p = fake.gate.detach().mean(0)
         proxy = 100 * (2 * (p - 1 / 3) * y).sum() / 8
-        (expected,) = torch.autograd.grad(proxy, l)
+        (expected,) = torch.autograd.grad(proxy, logits)
         assert torch.allclose(ours, expected, atol=1e-5, rtol=1e-4)
         found[step] = ours
     assert not torch.allclose(found[0], found[1500])

@@ -6,6 +6,7 @@ from torch import nn
 
 from .. import checkpoint
 from ..datasets import Spec
+from .adversarial import AdversarialGame
 from .game import Fake, Game, Losses, Samples
 from .gan import GAN
 from .madgan import MADGAN
@@ -22,6 +23,7 @@ __all__ = [
     "MADGAN",
     "MEGAN",
     "MGAN",
+    "AdversarialGame",
     "Fake",
     "Game",
     "Losses",

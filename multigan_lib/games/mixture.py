@@ -18,7 +18,7 @@ class MixtureGame(AdversarialGame):
         data, loss, penalty, discriminators, aggregate: see :class:`AdversarialGame`.
         generators: number K of generators.
         outputs: numbers a discriminator gives for one sample.
-        policy: what each generator owns, see :class:`nets.Bank`.
+        policy: what each generator owns, see ``nets.Bank``.
         shared_noise: whether one z goes to all generators, or one to each.
         per_generator: fakes of each generator in a training step; by default about as
             many fakes in all as there are real samples, and at least 2.

@@ -4,14 +4,7 @@ Reached as `multigan_lib.data`.
 """
 
 from .digits import stacked
-from .images import (
-    Batch,
-    ImageData,
-    Spec,
-    spec_of,
-    to_float,
-    to_uint8,
-)
+from .images import Batch, ImageData, Spec, spec_of, to_float, to_uint8
 from .mixtures import PointMixture, grid, ring
 from .registry import available, fetch, load
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
-import lzma
 import os
+import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
-REPACK = "get the archive again, or pack it anew"
 
 
 def is_archive(path: Path) -> bool:
@@ -24,161 +25,96 @@ def is_archive(path: Path) -> bool:
 
 def stem(path: Path) -> str:
     """The name without an archive's suffix."""
-    for suffix in SUFFIXES:
-        if path.name.lower().endswith(suffix):
-            return path.name[: -len(suffix)]
-    return path.name
+    return re.sub(r"\.(tar\.gz|tgz|tar|zip)$", "", path.name, flags=re.IGNORECASE)
 
 
 def fingerprint(source: Path) -> str:
     """Changes when a file in the folder, or the archive, changes."""
-    if not source.is_dir():
-        stat = source.stat()
-        return f"{stat.st_size} {stat.st_mtime_ns}"
     digest = hashlib.sha256()
-    for name in sorted(_walk(source)):
+    for name in sorted(names(source)) if source.is_dir() else [""]:
         stat = (source / name).stat()
         digest.update(f"{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
-def index(source: Path) -> dict[str, Any]:
-    """The files in a folder or archive: path inside it → place, for `contents`.
-
-    Hidden files are left out. An archive is read once from beginning to end.
+def names(source: Path) -> list[str]:
+    """The paths of the files in a folder or archive, without hidden ones.
 
     Raises:
-        ValueError: the archive is damaged, holds a name twice, a link, or a path
-            that leads outside it.
+        ValueError: the archive is damaged.
     """
-    if source.is_dir():
-        return dict.fromkeys(_walk(source))
-    found: dict[str, Any] = {}
     with _readable(source):
-        for name, place in (_zip_index if _is_zip(source) else _tar_index)(source):
-            parts = name.replace("\\", "/").split("/")
-            if name.startswith("/") or ".." in parts:
-                raise ValueError(
-                    f"{source} holds {name!r}, a path outside itself: {REPACK}"
-                )
-            name = "/".join(part for part in parts if part not in ("", "."))
-            if name in found:
-                raise ValueError(f"{source} holds {name} twice: {REPACK}")
-            if not _hidden(name):
-                found[name] = place
-    return found
+        return [name for name, _ in _files(source)]
 
 
-def contents(source: Path, places: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """Paths and bytes of the files at `places`, in an order that is fast to read."""
-    if source.is_dir():
-        for name in sorted(places):
-            yield name, (source / name).read_bytes()
-        return
+def contents(source: Path, wanted: Container[str]) -> Iterator[tuple[str, bytes]]:
+    """Paths and bytes of the `wanted` files, in an order that is fast to read."""
     with _readable(source):
-        yield from (_zip_contents if _is_zip(source) else _tar_contents)(source, places)
+        for name, read in _files(source):
+            if name in wanted:
+                yield name, read()
 
 
-def _walk(folder: Path) -> Iterator[str]:
+def _files(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    if source.is_dir():
+        members = _in_folder(source)
+    else:
+        is_zip = source.name.lower().endswith(".zip")
+        members = (_in_zip if is_zip else _in_tar)(source)
+    for name, read in members:
+        parts = PurePosixPath(name).parts
+        if not any(p.startswith(".") or p in ("__MACOSX", "Thumbs.db") for p in parts):
+            yield "/".join(parts), read
+
+
+def _in_folder(folder: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     for root, _, files in os.walk(folder, followlinks=True):
-        inside = Path(root).relative_to(folder).as_posix()
         for file in files:
-            name = file if inside == "." else f"{inside}/{file}"
-            if not _hidden(name):
-                yield name
+            path = Path(root, file)
+            yield path.relative_to(folder).as_posix(), path.read_bytes
 
 
-def _tar_index(source: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    with tarfile.open(source, tarinfo=_StrictTarInfo) as archive:
-        for member in archive:
-            if member.issym() or member.islnk():
-                raise ValueError(
-                    f"{source} holds {member.name}, which is a link and not a file: "
-                    "pack it anew with tar --dereference --hard-dereference"
-                )
-            if member.isreg():
-                yield member.name, (member.offset_data, member.size)
-            # Else every header read so far is kept in memory.
-            archive.members = []  # type: ignore[attr-defined]
-        while _stream(archive).read(1 << 20):
-            pass  # to the end, where gzip keeps its checksum
-
-
-def _tar_contents(
-    source: Path, places: dict[str, tuple[int, int]]
-) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(source) as archive:
-        stream = _stream(archive)
-        for name in sorted(places, key=places.__getitem__):
-            offset, size = places[name]
-            stream.seek(offset)
-            content = stream.read(size)
-            if len(content) < size:
-                raise EOFError(f"{name} ends early")
-            yield name, content
-
-
-def _stream(archive: tarfile.TarFile) -> IO[bytes]:
-    """The bytes of a tar file, decompressed."""
-    stream: Any = archive.fileobj
-    return stream
-
-
-def _zip_index(source: Path) -> Iterator[tuple[str, zipfile.ZipInfo]]:
+def _in_zip(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     with zipfile.ZipFile(source) as archive:
         for member in archive.infolist():
             if not member.is_dir():
-                yield member.filename, member
+                yield member.filename, partial(archive.read, member)
 
 
-def _zip_contents(
-    source: Path, places: dict[str, zipfile.ZipInfo]
-) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(source) as archive:
-        for name, member in places.items():
-            yield name, archive.read(member)
-
-
-class _StrictTarInfo(tarfile.TarInfo):
-    """Raises where tarfile takes a damaged or missing header for the end."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> _StrictTarInfo:
-        try:
-            return super().fromtarfile(tarfile_)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(str(error)) from error
+def _in_tar(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    with tarfile.open(source) as archive:
+        stream: Any = archive.fileobj
+        for member in archive:
+            if member.isreg():
+                file: Any = archive.extractfile(member)
+                yield member.name, file.read
+            elif not member.isdir():
+                raise ValueError(
+                    f"{source} holds {member.name}, which is a link: pack it anew with "
+                    "tar --dereference --hard-dereference"
+                )
+            # Else every header read so far is kept in memory.
+            archive.members = []  # type: ignore[attr-defined]
+        # tarfile takes a damaged or missing header for the end.
+        stream.seek(archive.offset)
+        if stream.read(512) != bytes(512):
+            raise tarfile.ReadError("its end is missing")
+        while stream.read(1 << 20):
+            pass  # to the end, where gzip keeps its checksum
 
 
 @contextmanager
 def _readable(source: Path) -> Iterator[None]:
     try:
         yield
-    except PermissionError:
-        raise
     except (
         tarfile.TarError,
         zipfile.BadZipFile,
+        gzip.BadGzipFile,
         zlib.error,
-        lzma.LZMAError,
         EOFError,
-        NotImplementedError,
-        RuntimeError,  # zipfile: a password is needed
-        OSError,  # gzip: not a gzipped file, checksum failed
     ) as error:
         raise ValueError(
-            f"{source} is truncated or corrupted ({error}): {REPACK}"
+            f"{source} is truncated or corrupted ({error}): get the archive again, or "
+            "pack it anew"
         ) from error
-
-
-def _is_zip(source: Path) -> bool:
-    return source.name.lower().endswith(".zip")
-
-
-def _hidden(name: str) -> bool:
-    """.DS_Store, macOS's "._" files and __MACOSX, Thumbs.db and other hidden files."""
-    return f"/{name}".endswith("/Thumbs.db") or any(
-        mark in f"/{name}" for mark in ("/.", "/__MACOSX/")
-    )

@@ -6,12 +6,15 @@ import numpy as np
 import torch
 
 from .images import ImageData
+from .sizing import converted
 
 TRAINING = 1437  # of 1797: four fifths, the rest is the test split
 
 
-def load_digits(split: str) -> ImageData:
-    """scikit-learn's 1,797 handwritten digits at 8×8, bundled: nothing is downloaded.
+def load_digits(
+    name: str, split: str, image_size: int | None, channels: int | None
+) -> ImageData:
+    """scikit-learn's 1,797 handwritten digits, 8×8, bundled: nothing is downloaded.
 
     "train" is the first 1,437 images and "test" the last 360. The images lie in the
     order in which they were collected, so other people wrote most of the test digits.
@@ -23,7 +26,8 @@ def load_digits(split: str) -> ImageData:
     grey = np.rint(digits.images[part] * (255 / 16)).astype(np.uint8)
     labels = torch.from_numpy(digits.target[part])
     images = torch.from_numpy(grey).unsqueeze(1)
-    return ImageData(images, labels, tuple("0123456789"), "digits", split)
+    data = ImageData(images, labels, tuple("0123456789"), name, split)
+    return converted(data, image_size, channels)
 
 
 def stacked(source: ImageData, n: int, seed: int = 0) -> ImageData:

@@ -2,60 +2,47 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 SILENCE = 30.0  # seconds
-DAY = 24 * 3600.0  # seconds
 
 
-def download(urls: list[str], folder: Path, md5: str) -> Path:
-    """The file at the first of `urls` that answers, verified, in `folder`.
+@contextmanager
+def downloaded(kind: str, folder: Path, **arguments: Any) -> Iterator[Path]:
+    """A temporary folder inside `folder` with what torchvision downloads.
 
-    Shows a progress bar. The file appears in `folder` only once it is whole.
+    Shows a progress bar; torchvision checks its checksums. Connections that send
+    nothing for `SILENCE` fail instead of waiting forever.
+
+    Args:
+        kind: the class in torchvision.datasets.
+        folder: where to make it, see `scratch`.
+        arguments: of the class.
 
     Raises:
-        OSError: no address could be reached, or what came was not the file.
+        OSError, RuntimeError: no address could be reached, or what came was not it.
     """
-    from torchvision.datasets.utils import download_url
+    from torchvision import datasets
 
-    reasons = []
-    with scratch(folder) as temporary, patience():
-        for url in urls:
-            try:
-                download_url(url, temporary, md5=md5)
-            except (OSError, RuntimeError) as error:
-                reasons.append(f"{url}: {error}")
-                continue
-            path = temporary / url.rsplit("/", 1)[-1]
-            return path.replace(folder / path.name)
-    raise OSError("; ".join(reasons))
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE)
+    try:
+        with scratch(folder) as temporary:
+            getattr(datasets, kind)(str(temporary), download=True, **arguments)
+            yield temporary
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
     """A temporary folder inside `folder`, which is made; on its file system, so
-    that what is finished can be moved out of it in one step. What a killed process
-    left there is removed after a day."""
+    that what is finished can be moved out of it in one step."""
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".partial-*"):
-        if time.time() - left.stat().st_mtime > DAY:
-            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as temporary:
         yield Path(temporary)
-
-
-@contextmanager
-def patience() -> Iterator[None]:
-    """Connections that send nothing for `SILENCE` fail instead of waiting forever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(SILENCE)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

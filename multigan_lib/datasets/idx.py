@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from .. import paths
-from .download import download
+from .download import downloaded
 from .images import ImageData
+from .sizing import converted
 
 CLASSES = {
     "mnist": tuple("0123456789"),
@@ -24,12 +25,14 @@ TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 PREFIX = {"train": "train", "test": "t10k"}
 
 
-def load_idx(name: str, split: str) -> ImageData:
-    """One split of "mnist" or "fashion_mnist" at 28×28 from its two IDX files.
+def load_idx(
+    name: str, split: str, image_size: int | None, channels: int | None
+) -> ImageData:
+    """One split of "mnist" or "fashion_mnist", 28×28, from its two IDX files.
 
-    Each file, gzipped or plain, is looked for in `<folder>/<name>/` and in
-    torchvision's `<folder>/MNIST/raw/`, for every folder of `paths.data_folders()`;
-    a missing one is downloaded. Only the files of the wanted split are needed.
+    Each file, gzipped or plain, is looked for in `<folder>/<name>/`, for every folder
+    of `paths.data_folders()`; a missing one is downloaded. Only the files of the
+    wanted split are needed.
 
     Raises:
         FileNotFoundError: a file is missing and could not be downloaded.
@@ -37,24 +40,14 @@ def load_idx(name: str, split: str) -> ImageData:
     """
     image_file = _find(name, split, "images-idx3-ubyte")
     label_file = _find(name, split, "labels-idx1-ubyte")
-    images, labels = read_idx(image_file), read_idx(label_file)
-    if images.ndim != 3 or images.shape[0] == 0:
-        raise ValueError(f"{image_file} holds {images.shape}, not images (N, H, W)")
-    if labels.shape != images.shape[:1]:
-        raise ValueError(
-            f"{image_file} holds {len(images)} images, but {label_file} holds "
-            f"{labels.shape} labels: replace the one that is not the original"
-        )
+    images, labels = (torch.from_numpy(read_idx(f)) for f in (image_file, label_file))
     try:
-        return ImageData(
-            torch.from_numpy(images).unsqueeze(1),
-            torch.from_numpy(labels),
-            CLASSES[name],
-            name,
-            split,
-        )
+        data = ImageData(images.unsqueeze(1), labels, CLASSES[name], name, split)
     except ValueError as error:
-        raise ValueError(f"{label_file}: {error}") from error
+        raise ValueError(
+            f"{image_file} and {label_file} do not belong together: {error}"
+        ) from error
+    return converted(data, image_size, channels)
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -67,63 +60,33 @@ def read_idx(path: Path) -> np.ndarray:
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _corrupted(path, str(error)) from error
-    dimensions = content[3] if content[:3] == b"\0\0\x08" and content[3:] else 0
-    start = 4 + 4 * dimensions
-    if dimensions == 0 or len(content) < start:
-        raise _corrupted(path, "it does not begin as an IDX file of bytes")
-    shape = tuple(int(n) for n in np.frombuffer(content, ">u4", dimensions, 4))
-    expected = start + int(np.prod(shape))
-    if len(content) != expected:
-        raise _corrupted(path, f"{len(content)} bytes instead of {expected}")
-    return np.frombuffer(bytearray(content), np.uint8, -1, start).reshape(shape)
-
-
-def _corrupted(path: Path, reason: str) -> ValueError:
-    return ValueError(
-        f"{path} is truncated or corrupted ({reason}): delete it, and it will be "
-        "downloaded again"
-    )
+        if content[:3] != b"\0\0\x08":
+            raise ValueError("it does not begin as an IDX file of bytes")
+        shape = np.frombuffer(content, ">u4", content[3], 4)
+        values = np.frombuffer(bytearray(content), np.uint8, -1, 4 + shape.nbytes)
+        return values.reshape(shape)
+    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
+        raise ValueError(
+            f"{path} is truncated or corrupted ({error}): delete it, and it will be "
+            "downloaded again"
+        ) from error
 
 
 def _find(name: str, split: str, kind: str) -> Path:
     file = f"{PREFIX[split]}-{kind}"
-    found = _present(name, file)
-    if found:
-        return found
-    try:
-        return _download(name, f"{file}.gz")
-    except OSError as error:
-        remedy = f"put it into {paths.data_folders()[0] / name}"
-        if split == "train" and _present(name, "t10k-images-idx3-ubyte"):
-            remedy += ', or use the test images, which are there: "test[:8000]"'
-        raise FileNotFoundError(
-            f"{name}: {file}.gz is missing and could not be downloaded ({error}); "
-            f"{remedy}"
-        ) from error
-
-
-def _present(name: str, file: str) -> Path | None:
     for folder in paths.data_folders():
-        for place in (folder / name, folder / TORCHVISION[name] / "raw"):
-            for path in (place / f"{file}.gz", place / file):
-                if path.is_file():
-                    return path
-    return None
-
-
-def idx_files(name: str) -> list[Path]:
-    """The IDX files of images that are there."""
-    files = (
-        _present(name, f"{prefix}-images-idx3-ubyte") for prefix in PREFIX.values()
-    )
-    return [file for file in files if file]
-
-
-def _download(name: str, file: str) -> Path:
-    from torchvision import datasets
-
-    source = getattr(datasets, TORCHVISION[name])
-    urls = [f"{mirror}{file}" for mirror in source.mirrors]
-    return download(urls, paths.cache() / name, dict(source.resources)[file])
+        for path in (folder / name / f"{file}.gz", folder / name / file):
+            if path.is_file():
+                return path
+    place = paths.cache() / name
+    try:
+        with downloaded(TORCHVISION[name], place, train=split == "train") as temporary:
+            for path in temporary.glob("*/raw/*.gz"):
+                path.replace(place / path.name)
+    except (OSError, RuntimeError) as error:
+        raise FileNotFoundError(
+            f"{name}: {file}.gz is missing and could not be downloaded ({error}); put "
+            f"it into {paths.data_folders()[0] / name}, or use the other split if it "
+            'is there, such as split="test[:8000]"'
+        ) from error
+    return place / f"{file}.gz"

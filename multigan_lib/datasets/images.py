@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -63,24 +62,15 @@ def spec_of(data: Any) -> Spec:
     """
     if isinstance(data, Spec):
         return data
-    if isinstance(data, Tensor):
-        if data.ndim < 2 or not data.is_floating_point():
-            raise TypeError(
-                "expected a float tensor (N, ...) of samples, got "
-                f"{tuple(data.shape)} of {data.dtype}; wrap uint8 images in "
-                "multigan_lib.data.ImageData"
-            )
-        return Spec(tuple(data.shape[1:]), 0)
-    spec = getattr(data, "spec", None)
-    if isinstance(spec, Spec):
-        return spec
+    if isinstance(getattr(data, "spec", None), Spec):
+        return data.spec
+    if isinstance(data, Tensor) and data.ndim > 1 and data.is_floating_point():
+        return Spec(tuple(data.shape[1:]))
     if isinstance(data, (tuple, list)) and data and all(type(n) is int for n in data):
-        if min(data) < 1:
-            raise ValueError(f"a shape has positive sizes, got {tuple(data)}")
-        return Spec(tuple(data), 0)
+        return Spec(tuple(data))
     raise TypeError(
-        "expected ImageData, a point mixture, a Spec, a shape such as (1, 32, 32) "
-        f"or a float tensor (N, ...), got {type(data).__name__}"
+        "expected ImageData, a point mixture, a Spec, a shape such as (1, 32, 32) or a "
+        f"float tensor (N, ...), got {getattr(data, 'dtype', data)!r}"
     )
 
 
@@ -106,24 +96,36 @@ class ImageData:
         name: str = "images",
         split: str = "all",
     ) -> None:
-        if not isinstance(images, Tensor) or images.dtype != torch.uint8:
-            got = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        images = torch.as_tensor(images)
+        if images.dtype != torch.uint8:
             raise TypeError(
-                f"images are stored as a uint8 tensor, got {got}; "
-                "convert floats in [-1, 1] with multigan_lib.data.to_uint8"
+                f"images are stored as uint8, got {images.dtype}; convert floats in "
+                "[-1, 1] with multigan_lib.data.to_uint8"
             )
         if images.ndim != 4 or 0 in images.shape:
             raise ValueError(
-                f"expected images (N, C, H, W), none of them 0, got "
+                "expected images (N, C, H, W), none of them 0, got "
                 f"{tuple(images.shape)}"
             )
+        self.images, self.name, self.split = images, name, split
+        self.labels: Tensor | None = None
+        self.classes: tuple[str, ...] = ()
         if labels is not None:
-            labels = _checked_labels(labels, len(images), classes)
-            count = int(labels.max()) + 1
-            classes = tuple(classes) or tuple(str(c) for c in range(count))
-        self.images, self.labels = images, labels
-        self.classes = tuple(classes) if labels is not None else ()
-        self.name, self.split = name, split
+            self._label(torch.as_tensor(labels), tuple(classes))
+
+    def _label(self, labels: Tensor, classes: tuple[str, ...]) -> None:
+        if labels.is_floating_point() or labels.shape != (len(self),):
+            raise ValueError(
+                f"expected {len(self)} integer labels, one an image, got "
+                f"{tuple(labels.shape)} of {labels.dtype}"
+            )
+        least, most = int(labels.min()), int(labels.max())
+        classes = classes or tuple(str(label) for label in range(most + 1))
+        if least < 0 or most >= len(classes):
+            raise ValueError(
+                f"labels run from {least} to {most} for {len(classes)} classes"
+            )
+        self.labels, self.classes = labels.to(torch.int64), classes
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -141,29 +143,16 @@ class ImageData:
     def __getitem__(self, index: Any) -> ImageData:
         """The chosen images, labels following: a slice (a view, nothing is copied)
         or an index: int64 or boolean tensor, list or array (a copy)."""
-        if isinstance(index, slice):
-            start, stop, step = index.indices(len(self))
-            if step < 1 or stop <= start:
-                raise ValueError(
-                    f"[{_text(index)}] of {self} holds no image"
-                    + (" (steps must be positive)" if step < 1 else "")
-                )
-            split = _sliced(self.split, start, stop, step, len(self))
-        else:
+        split = f"{self.split}, chosen"
+        if not isinstance(index, slice):
             index = torch.as_tensor(index)
-            if index.ndim != 1 or index.is_floating_point():
-                raise TypeError(
-                    "choose images with a slice or a 1-d tensor of integers or "
-                    f"booleans, got {tuple(index.shape)} of {index.dtype}"
-                )
-            split = f"{self.split}, chosen"
+        elif index.step in (None, 1):
+            start, stop, _ = index.indices(len(self))
+            split = _part(self.split, start, stop, len(self))
         labels = None if self.labels is None else self.labels[index]
         return ImageData(self.images[index], labels, self.classes, self.name, split)
 
-    def __iter__(self) -> Iterator[Any]:
-        raise TypeError(
-            "iterate over batches: data.batches(batch_size, seed), or read data.images"
-        )
+    __iter__ = None  # one loops over batches
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.shape))
@@ -183,36 +172,13 @@ class ImageData:
         return ImageStream(self, batch_size, seed, device)
 
 
-def _checked_labels(labels: Tensor, n: int, classes: tuple[str, ...]) -> Tensor:
-    labels = torch.as_tensor(labels)
-    if labels.is_floating_point() or labels.shape != (n,):
-        raise ValueError(
-            f"expected {n} integer labels, one an image, got {tuple(labels.shape)} "
-            f"of {labels.dtype}"
-        )
-    labels = labels.to(torch.int64)
-    least, most = int(labels.min()), int(labels.max())
-    if least < 0 or (classes and most >= len(classes)):
-        raise ValueError(
-            f"labels run from {least} to {most}, but there are "
-            f"{len(classes) or 'no negative'} classes"
-        )
-    return labels
-
-
-def _text(index: slice) -> str:
-    parts = [index.start, index.stop] + ([index.step] if index.step else [])
-    return ":".join("" if part is None else str(part) for part in parts)
-
-
-def _sliced(split: str, start: int, stop: int, step: int, n: int) -> str:
+def _part(split: str, start: int, stop: int, n: int) -> str:
     """The split's name after slicing: "test[:8000]" [100:200] → "test[100:200]"."""
-    if (start, stop, step) == (0, n, 1):
+    if (start, stop) == (0, n):
         return split
     known = re.fullmatch(r"([\w-]+)(?:\[(\d*):(\d*)\])?", split)
-    if known is None or step != 1:
-        return f"{split}[{start}:{stop}" + (f":{step}]" if step != 1 else "]")
+    if known is None:
+        return f"{split}[{start}:{stop}]"
     offset = int(known[2] or 0)
-    at_end = stop == n and not known[3]
-    first = "" if offset + start == 0 else str(offset + start)
-    return f"{known[1]}[{first}:{'' if at_end else offset + stop}]"
+    last = "" if stop == n and not known[3] else offset + stop
+    return f"{known[1]}[{offset + start or ''}:{last}]"

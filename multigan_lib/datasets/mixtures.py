@@ -39,18 +39,18 @@ class PointMixture:
         means = torch.as_tensor(means, dtype=torch.float64)
         if means.ndim != 2 or means.shape[1] != 2 or len(means) < 1:
             raise ValueError(f"expected means (M, 2), got {tuple(means.shape)}")
+        if not means.isfinite().all():
+            raise ValueError("means must be finite")
         if weights is None:
             weights = torch.ones(len(means))
         weights = torch.as_tensor(weights, dtype=torch.float64)
-        if weights.shape != means.shape[:1]:
+        if weights.shape != means.shape[:1] or not (weights > 0).all():
             raise ValueError(
-                f"expected {len(means)} weights, got {tuple(weights.shape)}"
+                f"expected {len(means)} positive weights, got {weights.tolist()}"
             )
-        if not (means.isfinite().all() and weights.isfinite().all()):
-            raise ValueError("means and weights must be finite")
-        if not (weights > 0).all():
-            raise ValueError(f"weights must be positive, got {weights.tolist()}")
-        self.means, self.std = means, _positive("std", std)
+        if not (math.isfinite(std) and std > 0):
+            raise ValueError(f"std must be positive and finite, got {std}")
+        self.means, self.std = means, float(std)
         self.weights, self.name = weights / weights.sum(), name
 
     @property
@@ -76,8 +76,6 @@ class PointMixture:
         self, n: int, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """Points and modes as in `sample_with_modes`, from a CPU generator."""
-        if not isinstance(n, int) or n < 1:
-            raise ValueError(f"n is a positive integer, got {n!r}")
         modes = torch.multinomial(self.weights, n, True, generator=generator)
         noise = torch.randn(n, 2, generator=generator)
         return noise.mul_(self.std).add_(self.means[modes].float()), modes
@@ -115,10 +113,9 @@ def ring(modes: int = 8, radius: float = 2.0, std: float = 0.02**0.5) -> PointMi
     The defaults are MGAN's synthetic data (Hoang et al. 2018, section 5.1): eight
     modes, radius 2, covariance 0.02 I.
     """
-    count = _count("modes", modes)
-    angles = torch.arange(count, dtype=torch.float64) * (2 * math.pi / count)
-    circle = torch.stack([angles.cos(), angles.sin()], 1)
-    return PointMixture(circle * _positive("radius", radius), std, name="ring")
+    angles = torch.arange(modes, dtype=torch.float64) * (2 * math.pi / max(modes, 1))
+    means = radius * torch.stack([angles.cos(), angles.sin()], 1)
+    return PointMixture(means, std, name="ring")
 
 
 def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> PointMixture:
@@ -126,19 +123,6 @@ def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> PointMixture
 
     The defaults are the 25 Gaussians of VEEGAN (Srivastava et al. 2017).
     """
-    count = _count("side", side)
-    ticks = torch.arange(count, dtype=torch.float64) - (count - 1) / 2
+    ticks = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
     corners = torch.cartesian_prod(ticks, ticks).reshape(-1, 2)
-    return PointMixture(corners * _positive("spacing", spacing), std, name="grid")
-
-
-def _positive(name: str, value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be positive and finite, got {value}")
-    return float(value)
-
-
-def _count(name: str, value: int) -> int:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} is a positive integer, got {value!r}")
-    return value
+    return PointMixture(spacing * corners, std, name="grid")

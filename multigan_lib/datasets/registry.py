@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,40 +11,46 @@ from .. import paths
 from .archives import SUFFIXES, is_archive
 from .digits import load_digits, stacked
 from .folders import load_folder
-from .idx import idx_files, load_idx
+from .idx import load_idx
 from .images import ImageData
-from .sizing import resized, with_channels
-from .vision import ORIGINS, load_vision, places
+from .vision import load_vision
 
 
-class Known(NamedTuple):
+class DataSet(NamedTuple):
     """A data set with a name.
 
     Attributes:
+        name: for `load`.
         description: one line.
+        load: (name, split, image_size, channels) → images.
+        files: a pattern of its files in the data folders; empty if it is bundled.
         splits: what may be loaded.
-        load: (split, image_size, channels) → images.
-        places: where it was found; empty if it has to be downloaded.
+        image_size: used where none is asked for; None keeps the images' own.
     """
-
-    description: str
-    splits: tuple[str, ...]
-    load: Callable[[str, int | None, int | None], ImageData]
-    places: Callable[[], list[Path]]
-
-
-class Available(NamedTuple):
-    """A line of `available`: a name, what it is, its splits, where it was found."""
 
     name: str
     description: str
-    splits: tuple[str, ...]
-    places: list[Path]
+    load: Callable[[str, str, int | None, int | None], ImageData]
+    files: str = ""
+    splits: tuple[str, ...] = ("train", "test")
+    image_size: int | None = None
 
     @property
     def present(self) -> bool:
-        """Whether it was found, at least in part."""
-        return bool(self.places)
+        """Whether it is there, at least in part, and need not be downloaded."""
+        folders = paths.data_folders()
+        found = any(any(folder.glob(self.files)) for folder in folders if self.files)
+        return not self.files or found or bool(self.archives())
+
+    def archives(self) -> list[Path]:
+        """Archives of its images in the data folders, such as cifar10-jpeg.tar.gz."""
+        names = [
+            f"{self.name}{kind}{end}" for kind in ("", "-jpeg") for end in SUFFIXES
+        ]
+        candidates = [
+            folder / name for folder in paths.data_folders() for name in names
+        ]
+        return [path for path in candidates if path.is_file()]
 
 
 def load(
@@ -74,31 +78,45 @@ def load(
             is scaled, antialiased; from 28 to 32 the MNISTs get a black border of two
             pixels instead, as is usual.
         channels: 1 makes them grey, 3 makes them RGB, None keeps what they are.
-        source, n, seed: for "stacked_mnist" alone: whose digits are stacked
-            (default "digits"), how many stacks (default 128,000, as in PacGAN) and
-            which (default 0). `split` then says which digits of the source are used.
+        source, n, seed: for "stacked_mnist" alone, which is always RGB: whose digits
+            are stacked (default "digits"), how many stacks (default 128,000, as in
+            PacGAN) and which (default 0). `split` then says which digits of the source
+            are used.
 
     Raises:
-        ValueError: an unknown name, split or size; damaged files; not images.
-        FileNotFoundError: it is nowhere and could not be downloaded.
+        ValueError: a wrong split or size; damaged files; not images.
+        FileNotFoundError: it is nowhere and could not be downloaded, or there is
+            neither a data set nor a folder or archive of that name.
     """
-    base, start, stop = _parsed(split)
-    _check_size(image_size, channels)
+    match = re.fullmatch(r"(\w+)(?:\[(\d*):(\d*)\])?", split)
+    if match is None:
+        raise ValueError(
+            f"split {split!r} is not of the form 'test', 'test[:8000]' or "
+            "'train[100:200]'"
+        )
+    if image_size is not None and (type(image_size) is not int or image_size < 1):
+        raise ValueError(f"image_size is a positive integer, got {image_size!r}")
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels is 1 (grey) or 3 (RGB), got {channels!r}")
     if name == "stacked_mnist":
         digits = load(source or "digits", split, image_size, 1)
-        data = stacked(digits, 128_000 if n is None else n, seed or 0)
-        return _converted(data, None, channels)
+        return stacked(digits, 128_000 if n is None else n, seed or 0)
     if (source, n, seed) != (None, None, None):
         raise TypeError(f"source, n and seed are for 'stacked_mnist', not for {name!r}")
     known = KNOWN.get(str(name))
     if known is None:
-        data = load_folder(_own(name), base, image_size, channels)
-    elif base in known.splits:
-        data = known.load(base, image_size, channels)
+        data = load_folder(_own(name), match[1], image_size, channels)
+    elif match[1] not in known.splits:
+        raise ValueError(f"{name} has the splits {known.splits}, not {match[1]!r}")
     else:
-        raise ValueError(f"{name} has the splits {known.splits}, not {base!r}")
-    if max(start, stop or 0) > len(data) or start == len(data):
-        raise ValueError(f"{split!r} reaches beyond the {len(data)} images of {data}")
+        size = image_size or known.image_size
+        if archives := known.archives():
+            data = load_folder(archives[0], match[1], size, channels)
+        else:
+            data = known.load(known.name, match[1], size, channels)
+    start, stop = int(match[2] or 0), int(match[3] or len(data))
+    if not start < stop <= len(data):
+        raise ValueError(f"{split!r} is no part of the {len(data)} images of {data}")
     return data[start:stop]
 
 
@@ -110,127 +128,13 @@ def fetch(name: str) -> list[ImageData]:
         FileNotFoundError: it is nowhere and could not be downloaded.
     """
     if name not in KNOWN:
-        raise ValueError(_unknown(name))
+        raise ValueError(f"there is no data set {name!r}, only {', '.join(KNOWN)}")
     return [load(name, split) for split in KNOWN[name].splits]
 
 
-def available() -> list[Available]:
-    """Every data set with a name, and where it was found."""
-    return [
-        Available(name, known.description, known.splits, known.places())
-        for name, known in KNOWN.items()
-    ]
-
-
-def _small(
-    read: Callable[[str], ImageData], default: int | None = None
-) -> Callable[[str, int | None, int | None], ImageData]:
-    """Sets that are held in memory and converted there."""
-    return lambda split, image_size, channels: _converted(
-        read(split), image_size or default, channels
-    )
-
-
-def _converted(data: ImageData, size: int | None, channels: int | None) -> ImageData:
-    images = with_channels(resized(data.images, size, pad=True), channels)
-    return ImageData(images, data.labels, data.classes, data.name, data.split)
-
-
-def _packed(name: str) -> list[Path]:
-    """Archives of the data set's images, such as cifar10-jpeg.tar.gz."""
-    files = [
-        f"{name}{kind}{suffix}" for kind in ("", "-jpeg", "-png") for suffix in SUFFIXES
-    ]
-    candidates = [folder / file for folder in paths.data_folders() for file in files]
-    return [path for path in candidates if path.is_file()]
-
-
-def _large(
-    name: str, split: str, image_size: int | None, channels: int | None
-) -> ImageData:
-    """As an archive of images if there is one, else as torchvision keeps it."""
-    archives = _packed(name)
-    if not archives:
-        return load_vision(name, split, image_size, channels)
-    return load_folder(
-        archives[0], split, image_size or ORIGINS[name].image_size, channels
-    )
-
-
-def _large_places(name: str) -> list[Path]:
-    return _packed(name) + places(name)
-
-
-def _imagenet32(split: str, image_size: int | None, channels: int | None) -> ImageData:
-    found = _imagenet32_places()
-    if not found:
-        raise FileNotFoundError(
-            f"imagenet32 is not in {paths.data_folders()}, and its licence forbids to "
-            "download it for you: put a folder imagenet32/ or an archive "
-            "imagenet32.tar.gz there, with train/<class>/ and val/<class>/ inside"
-        )
-    return load_folder(found[0], split, image_size or 32, channels, "imagenet32")
-
-
-def _imagenet32_places() -> list[Path]:
-    folders = [folder / "imagenet32" for folder in paths.data_folders()]
-    return [f for f in folders if f.is_dir()] + _packed("imagenet32")
-
-
-def _bundled() -> list[Path]:
-    from importlib.util import find_spec
-
-    found = find_spec("sklearn")
-    return [Path(found.origin).parent / "datasets"] if found and found.origin else []
-
-
-BOTH = ("train", "test")
-KNOWN = {
-    "digits": Known(
-        "handwritten digits, 8×8 grey, 1,797, with scikit-learn",
-        BOTH,
-        _small(load_digits, 16),
-        _bundled,
-    ),
-    **{
-        name: Known(
-            f"{what}, 28×28 grey, 60,000 + 10,000",
-            BOTH,
-            _small(partial(load_idx, name)),
-            partial(idx_files, name),
-        )
-        for name, what in (
-            ("mnist", "handwritten digits"),
-            ("fashion_mnist", "articles of clothing"),
-        )
-    },
-    **{
-        name: Known(
-            what,
-            tuple(ORIGINS[name].splits),
-            partial(_large, name),
-            partial(_large_places, name),
-        )
-        for name, what in (
-            ("cifar10", "small photographs, 32×32 RGB, 50,000 + 10,000"),
-            ("stl10", "photographs, 96×96 RGB, 5,000 + 8,000 + 100,000 unlabelled"),
-            ("celeba", "faces, 178×218 RGB, 202,599, no classes"),
-            ("lsun_church", "churches, 126,227 + 300, sizes differ, no classes"),
-        )
-    },
-    "imagenet32": Known(
-        "ImageNet at 32×32 RGB, 1,281,167 + 50,000",
-        BOTH,
-        _imagenet32,
-        _imagenet32_places,
-    ),
-    "stacked_mnist": Known(
-        "three digits as RGB, 1,000 modes, made from any digits",
-        BOTH,
-        partial(load, "stacked_mnist"),
-        _bundled,
-    ),
-}
+def available() -> list[DataSet]:
+    """Every data set with a name: `.name`, `.description`, `.splits`, `.present`."""
+    return SETS
 
 
 def _own(name: str | Path) -> Path:
@@ -239,40 +143,81 @@ def _own(name: str | Path) -> Path:
     for path in (given, *(folder / given for folder in paths.data_folders())):
         if path.is_dir() or (path.is_file() and is_archive(path)):
             return path
-        if path.is_file():
-            raise ValueError(
-                f"{path} is neither a folder nor one of {', '.join(SUFFIXES)}"
-            )
-    if isinstance(name, Path) or is_archive(given) or len(given.parts) > 1:
-        raise FileNotFoundError(f"there is no folder or archive {given}")
-    raise ValueError(_unknown(name))
-
-
-def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, KNOWN, 1)
-    return f"there is no data set {name!r}" + (
-        f", did you mean {near[0]!r}?"
-        if near
-        else f": choose one of {', '.join(KNOWN)}, or give the path of your own images"
+    raise FileNotFoundError(
+        f"{str(name)!r} is neither a data set ({', '.join(KNOWN)}) nor the path of a "
+        f"folder or archive ({', '.join(SUFFIXES)}) of images"
     )
 
 
-def _parsed(split: str) -> tuple[str, int, int | None]:
-    """ "test[:8000]" → ("test", 0, 8000)."""
-    match = re.fullmatch(r"(\w+)(?:\[(\d*):(\d*)\])?", split)
-    if match is None:
-        raise ValueError(
-            f"split {split!r} is not of the form 'test', 'test[:8000]' or "
-            "'train[100:200]'"
-        )
-    start, stop = int(match[2] or 0), int(match[3]) if match[3] else None
-    if stop is not None and stop <= start:
-        raise ValueError(f"split {split!r} holds no image")
-    return match[1], start, stop
+def _imagenet32(
+    name: str, split: str, image_size: int | None, channels: int | None
+) -> ImageData:
+    for folder in paths.data_folders():
+        if (folder / name).is_dir():
+            return load_folder(folder / name, split, image_size, channels)
+    raise FileNotFoundError(
+        f"{name} is not in {[*map(str, paths.data_folders())]}, and its licence "
+        f"forbids to download it for you: put a folder {name}/ or an archive "
+        f"{name}.tar.gz there, with train/<class>/ and val/<class>/ inside"
+    )
 
 
-def _check_size(image_size: int | None, channels: int | None) -> None:
-    if image_size is not None and (type(image_size) is not int or image_size < 1):
-        raise ValueError(f"image_size is a positive integer, got {image_size!r}")
-    if channels not in (None, 1, 3):
-        raise ValueError(f"channels is 1 (grey) or 3 (RGB), got {channels!r}")
+SETS = [
+    DataSet(
+        "digits",
+        "handwritten digits, 8×8 grey, 1,797, with scikit-learn",
+        load_digits,
+        image_size=16,
+    ),
+    DataSet(
+        "mnist",
+        "handwritten digits, 28×28 grey, 60,000 + 10,000",
+        load_idx,
+        "mnist/*-images-idx3-ubyte*",
+    ),
+    DataSet(
+        "fashion_mnist",
+        "articles of clothing, 28×28 grey, 60,000 + 10,000",
+        load_idx,
+        "fashion_mnist/*-images-idx3-ubyte*",
+    ),
+    DataSet(
+        "cifar10",
+        "small photographs, 32×32 RGB, 50,000 + 10,000",
+        load_vision,
+        "cifar-10-batches-py",
+    ),
+    DataSet(
+        "stl10",
+        "photographs, 96×96 RGB, 5,000 + 8,000 + 100,000 unlabelled",
+        load_vision,
+        "stl10_binary",
+        ("train", "test", "unlabeled"),
+    ),
+    DataSet(
+        "celeba",
+        "faces, 178×218 RGB, 202,599, no classes",
+        load_vision,
+        "celeba",
+        ("train", "val", "test"),
+        64,
+    ),
+    DataSet(
+        "lsun_church",
+        "churches, 126,227 + 300, sizes differ, no classes",
+        load_vision,
+        "church_outdoor_*_lmdb",
+        image_size=64,
+    ),
+    DataSet(
+        "imagenet32",
+        "ImageNet at 32×32 RGB, 1,281,167 + 50,000",
+        _imagenet32,
+        "imagenet32",
+        image_size=32,
+    ),
+    DataSet(
+        "stacked_mnist", "three digits as RGB, 1,000 modes, made from any digits", load
+    ),
+]
+KNOWN = {known.name: known for known in SETS}

@@ -22,8 +22,8 @@ class ImageStream:
 
     Where the images live: on the CPU they stay where they are. On another device
     they are copied there as uint8 if they take less than a quarter of its free
-    memory; else they stay on the host, memory-mapped, and each batch is gathered
-    in pinned memory and moved. Batches never wait for the device.
+    memory; else they stay on the host, memory-mapped, and each batch is moved
+    through pinned memory. Batches never wait for the device.
 
     Args:
         data: the images; labels follow them.
@@ -64,26 +64,20 @@ class ImageStream:
             self._order = _moved(order, self._images.device)
         chosen = self._order[self._position : self._position + self.batch_size]
         self._position += self.batch_size
-        labels = None if self._labels is None else self._take(self._labels, chosen)
-        return Batch(to_float(self._take(self._images, chosen)), labels)
-
-    def _take(self, rows: Tensor, chosen: Tensor) -> Tensor:
-        if rows.device.type == self.device.type or self.device.type != "cuda":
-            return rows.index_select(0, chosen).to(self.device)
-        shape = (len(chosen), *rows.shape[1:])
-        pinned = torch.empty(shape, dtype=rows.dtype, pin_memory=True)
-        torch.index_select(rows, 0, chosen, out=pinned)
-        return pinned.to(self.device, non_blocking=True)
+        images = _moved(self._images.index_select(0, chosen), self.device)
+        if self._labels is None:
+            return Batch(to_float(images))
+        labels = _moved(self._labels.index_select(0, chosen), self.device)
+        return Batch(to_float(images), labels)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The position as int64 scalars: seed, epoch, position, length."""
-        values = {
-            "seed": self._seed,
-            "epoch": self._epoch,
-            "position": self._position,
-            "length": len(self._images),
+        return {
+            "seed": torch.tensor(self._seed),
+            "epoch": torch.tensor(self._epoch),
+            "position": torch.tensor(self._position),
+            "length": torch.tensor(len(self._images)),
         }
-        return {name: torch.tensor(value) for name, value in values.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on exactly where `state_dict` was taken.
@@ -92,7 +86,7 @@ class ImageStream:
             ValueError: the state is of another kind of data, or of another number
                 of images.
         """
-        _check_keys(state, {"seed", "epoch", "position", "length"})
+        _check_keys(state, self.state_dict())
         length = int(state["length"])
         if length != len(self._images):
             raise ValueError(
@@ -145,7 +139,7 @@ class PointStream:
         Raises:
             ValueError: the state is of another kind of data.
         """
-        _check_keys(state, {"generator"})
+        _check_keys(state, self.state_dict())
         self._generator.set_state(state["generator"].to("cpu", torch.uint8))
 
 
@@ -154,7 +148,7 @@ def fits(images: Tensor, device: torch.device) -> bool:
     return images.numel() < free_memory(device) / 4
 
 
-def free_memory(device: torch.device) -> float:
+def free_memory(device: torch.device) -> int:
     """Free memory of an accelerator in bytes; 0 for the CPU, where nothing moves."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
@@ -173,7 +167,7 @@ def _permutation(n: int, seed: int, epoch: int) -> Tensor:
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:
-    if device.type != "cuda":
+    if device.type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
@@ -183,8 +177,8 @@ def _check_batch_size(batch_size: int) -> None:
         raise ValueError(f"batch_size is a positive integer, got {batch_size!r}")
 
 
-def _check_keys(state: dict[str, Tensor], expected: set[str]) -> None:
-    if set(state) != expected:
+def _check_keys(state: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    if set(state) != set(expected):
         raise ValueError(
             f"the saved position has {sorted(state)} instead of {sorted(expected)}: "
             "it belongs to another kind of data (images or points)"

@@ -80,3 +80,23 @@ def test_stacks_need_grey_digits():
         mg.data.stacked(colour, 10)
     with pytest.raises(ValueError, match="n is a positive integer"):
         mg.data.load("stacked_mnist", n=0)
+
+
+def test_three_channels_are_thrice_the_grey_one():
+    grey, colour = (mg.data.load("digits", "test", channels=c) for c in (1, 3))
+    assert torch.equal(colour.images, grey.images.expand(-1, 3, -1, -1))
+
+
+def test_scaling_agrees_with_pillow():
+    import numpy as np
+    from PIL import Image
+
+    images = mg.data.load("digits", "test[:20]", image_size=8).images[:, 0]
+    for size in (16, 48):
+        scaled = mg.data.load("digits", "test[:20]", image_size=size).images[:, 0]
+        for image, got in zip(images, scaled, strict=True):
+            expected = Image.fromarray(image.numpy()).resize(
+                (size, size), Image.Resampling.BILINEAR
+            )
+            difference = got.int() - torch.from_numpy(np.array(expected)).int()
+            assert difference.abs().max() <= 1

@@ -38,11 +38,16 @@ class ImageSet:
     data: str | None = None
     split: str | None = None
 
+    def x(self, indices: slice | Tensor) -> Tensor:
+        """The images at `indices` as float32 (b, C, H, W) in [-1, 1]."""
+        if isinstance(self.images, ImageData):
+            return self.images.x(indices)
+        return self.images[indices].float()
+
     def batches(self) -> Iterator[Tensor]:
-        """The images in order as float32 batches (b, C, H, W) in [-1, 1]."""
+        """The images in order, as `x` gives them, `BATCH` at a time."""
         for start in range(0, self.n, BATCH):
-            batch = self.images[start : start + BATCH]
-            yield batch.x() if isinstance(batch, ImageData) else batch.float()
+            yield self.x(slice(start, start + BATCH))
 
 
 def image_set(images: Images, role: str, at_least: int = 1) -> ImageSet:
@@ -58,17 +63,24 @@ def image_set(images: Images, role: str, at_least: int = 1) -> ImageSet:
         TypeError: neither images nor floats.
         ValueError: a wrong shape or range, NaN, or too few images.
     """
-    if isinstance(images, ImageData):
-        _check_count(len(images), role, at_least)
-        where = f"{images.name} {images.split}"
-        return ImageSet(images, len(images), images.shape, images.name, where)
-    x = getattr(images, "x", images)
-    if not isinstance(x, Tensor):
+    x = images if isinstance(images, ImageData) else getattr(images, "x", images)
+    if not isinstance(x, ImageData | Tensor):
         raise TypeError(
             f"{role} must be ImageData, Samples or a float tensor (n, C, H, W) in "
             f"[-1, 1]; got {type(images).__name__}"
         )
-    if x.ndim != 4 or x.shape[1] not in (1, 3):
+    if isinstance(x, Tensor):
+        x = x.detach()
+        _check(x, role)
+    if len(x) < at_least:
+        raise ValueError(f"{role} must hold at least {at_least} images, got {len(x)}")
+    if isinstance(x, ImageData):
+        return ImageSet(x, len(x), x.shape, x.name, f"{x.name} {x.split}")
+    return ImageSet(x, len(x), tuple(x.shape[1:]))
+
+
+def _check(x: Tensor, role: str) -> None:
+    if x.ndim != 4 or x.shape[1] not in (1, 3) or len(x) == 0:
         raise ValueError(
             f"{role} must be images (n, C, H, W) with 1 or 3 channels; "
             f"got shape {tuple(x.shape)}"
@@ -78,36 +90,13 @@ def image_set(images: Images, role: str, at_least: int = 1) -> ImageSet:
             f"{role} must be float images in [-1, 1], got {x.dtype}; "
             "multigan_lib.data.to_float converts uint8 images"
         )
-    _check_count(len(x), role, at_least)
-    x = x.detach()
-    _check_range(x, role)
-    return ImageSet(x, len(x), tuple(x.shape[1:]))
-
-
-def same_shape(real: ImageSet, fake: ImageSet) -> None:
-    """Raise ValueError unless both sets hold images of one shape (C, H, W)."""
-    if real.shape != fake.shape:
+    low, high = (bound.item() for bound in x.aminmax())  # NaN if there is one
+    if not -1 - SLACK <= low <= high <= 1 + SLACK:
         raise ValueError(
-            f"real images are (C, H, W) = {real.shape}, fake ones {fake.shape}; load "
-            "the data at the game's size: data.load(name, image_size=…, channels=…)"
+            f"{role} must lie in [-1, 1]; got values from {low:.4g} to {high:.4g} "
+            "(from 0..255: x / 127.5 - 1; NaN: did training diverge?)"
         )
-
-
-def _check_count(n: int, role: str, at_least: int) -> None:
-    if n < at_least:
-        raise ValueError(f"{role} must hold at least {at_least} images, got {n}")
-
-
-def _check_range(x: Tensor, role: str) -> None:
-    low, high = (bound.item() for bound in x.aminmax())
-    if not bool(x.isfinite().all()):
-        raise ValueError(f"{role} holds NaN or infinite values: did training diverge?")
-    if low < -1 - SLACK or high > 1 + SLACK:
-        raise ValueError(
-            f"{role} must lie in [-1, 1]; got values from {low:.4g} to {high:.4g}"
-            + (" (from 0..255: x / 127.5 - 1)" if low >= 0 else "")
-        )
-    if low >= 0 and high > low:
+    if 0 <= low < high:
         warnings.warn(
             f"{role} holds no value below 0 ({low:.4g} to {high:.4g}): images in "
             "[0, 1]? The metrics expect [-1, 1]; rescale with 2 * x - 1",

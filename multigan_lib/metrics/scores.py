@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torchmetrics.functional.image import (
     multiscale_structural_similarity_index_measure as multiscale_ssim,
 )
@@ -22,7 +22,7 @@ from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from .features import FeatureNetwork, default_name, feature_network
-from .images import BATCH, ImageSet, image_set, same_shape
+from .images import BATCH, ImageSet, image_set
 
 if TYPE_CHECKING:
     from .images import Images
@@ -93,14 +93,8 @@ def fid(real: Images, fake: Images, features: Features = None) -> Score:
     real_set, fake_set, network = _two_sets(real, fake, features)
     metric = FrechetInceptionDistance(feature=network)
     _feed(metric, real_set, fake_set)
-    return Score(
-        "FID",
-        max(metric.compute().item(), 0.0),
-        n=fake_set.n,
-        features=network.name,
-        split=real_set.split,
-        n_real=real_set.n,
-    )
+    value = max(metric.compute().item(), 0.0)
+    return Score("FID", value, fake_set.n, network.name, real_set.split, real_set.n)
 
 
 def kid(
@@ -134,27 +128,17 @@ def kid(
     """
     real_set, fake_set, network = _two_sets(real, fake, features)
     size = min(subset_size, real_set.n, fake_set.n)
-    if size < 2 or subsets < 1:
-        raise ValueError(
-            f"kid needs subset_size ≥ 2 and subsets ≥ 1; got {subset_size}, {subsets}"
-        )
+    if size < 2:
+        raise ValueError(f"kid needs subset_size ≥ 2; got {subset_size}")
     if size == max(real_set.n, fake_set.n):
         subsets = 1
-    with _quiet():
-        metric = KernelInceptionDistance(
-            feature=network, subsets=subsets, subset_size=size
-        )
-    _feed(metric, real_set, fake_set)
-    with _fixed_seed():
-        mean, std = metric.compute()
+    with _repeatable():
+        metric = KernelInceptionDistance(network, subsets, subset_size=size)
+        _feed(metric, real_set, fake_set)
+        mean, std = (x.item() for x in metric.compute())
+    spread = std if subsets > 1 else None
     return Score(
-        "KID",
-        mean.item(),
-        n=fake_set.n,
-        features=network.name,
-        split=real_set.split,
-        n_real=real_set.n,
-        std=std.item() if subsets > 1 else None,
+        "KID", mean, fake_set.n, network.name, real_set.split, real_set.n, spread
     )
 
 
@@ -179,24 +163,16 @@ def inception_score(fake: Images, features: Features = None, splits: int = 10) -
 
     Source: Salimans et al., Improved techniques for training GANs (2016), section 4.
     """
-    if splits < 1:
-        raise ValueError(f"splits must be at least 1, got {splits}")
     images = image_set(fake, "fake", at_least=splits)
     network = _network(features, images)
-    with _quiet():
-        metric = InceptionScore(feature=_LogProbabilities(network), splits=splits)
-    for batch in images.batches():
-        metric.update(batch)
-    with _fixed_seed(), _quiet():
-        mean, std = metric.compute()
-    return Score(
-        "IS",
-        mean.item(),
-        n=images.n,
-        features=network.name,
-        split=images.split,
-        std=std.item() if splits > 1 else None,
-    )
+    with _repeatable():
+        metric = InceptionScore(nn.Identity(), splits)
+        for batch in images.batches():
+            # Bounded below: torchmetrics' 0 log 0 is NaN.
+            metric.update(network.logits(batch).log_softmax(1).clamp(min=LOG_FLOOR))
+        mean, std = (x.item() for x in metric.compute())
+    spread = std if splits > 1 else None
+    return Score("IS", mean, images.n, network.name, images.split, std=spread)
 
 
 def ms_ssim(fake: Images, pairs: int = 1000, seed: int = 0) -> Score:
@@ -225,8 +201,6 @@ def ms_ssim(fake: Images, pairs: int = 1000, seed: int = 0) -> Score:
     side = min(images.shape[1:])
     if side < 12:
         raise ValueError(f"ms_ssim needs images of 12×12 or more, got {images.shape}")
-    if pairs < 1:
-        raise ValueError(f"pairs must be at least 1, got {pairs}")
     window: dict = {"kernel_size": 3, "sigma": 0.5, "betas": (0.3, 0.3, 0.4)}
     generator = torch.Generator().manual_seed(seed)
     first = torch.randint(images.n, (pairs,), generator=generator)
@@ -235,8 +209,8 @@ def ms_ssim(fake: Images, pairs: int = 1000, seed: int = 0) -> Score:
     values = torch.cat(
         [
             multiscale_ssim(
-                _intensities(images, i),
-                _intensities(images, j),
+                images.x(i).add(1).div(2).clamp(0, 1),
+                images.x(j).add(1).div(2).clamp(0, 1),
                 reduction="none",
                 data_range=1.0,
                 **(window if side <= 160 else {}),
@@ -244,24 +218,9 @@ def ms_ssim(fake: Images, pairs: int = 1000, seed: int = 0) -> Score:
             for i, j in zip(first.split(BATCH), second.split(BATCH), strict=True)
         ]
     )
-    return Score(
-        "MS-SSIM",
-        values.mean().item(),
-        n=images.n,
-        split=images.split,
-        std=values.std().item() if pairs > 1 else None,
-    )
-
-
-class _LogProbabilities(nn.Module):
-    """A network's log-probabilities, bounded below: torchmetrics' 0 log 0 is NaN."""
-
-    def __init__(self, network: FeatureNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.network.logits(images).log_softmax(1).clamp(min=LOG_FLOOR)
+    spread = values.std().item() if pairs > 1 else None
+    value = values.mean().item()
+    return Score("MS-SSIM", value, images.n, split=images.split, std=spread)
 
 
 def _two_sets(
@@ -269,7 +228,11 @@ def _two_sets(
 ) -> tuple[ImageSet, ImageSet, FeatureNetwork]:
     real_set = image_set(real, "real", at_least=2)
     fake_set = image_set(fake, "fake", at_least=2)
-    same_shape(real_set, fake_set)
+    if real_set.shape != fake_set.shape:
+        raise ValueError(
+            f"real images are (C, H, W) = {real_set.shape}, fake ones "
+            f"{fake_set.shape}; load the data with the game's image_size and channels"
+        )
     return real_set, fake_set, _network(features, real_set)
 
 
@@ -285,24 +248,11 @@ def _feed(metric: Callable, real: ImageSet, fake: ImageSet) -> None:
             metric.update(batch, real=is_real)  # type: ignore[attr-defined]
 
 
-def _intensities(images: ImageSet, indices: Tensor) -> Tensor:
-    """Images at `indices` as floats in [0, 1]."""
-    chosen = images.images
-    x = chosen[indices] if isinstance(chosen, Tensor) else chosen.x(indices)
-    return x.float().add(1).div(2).clamp(0, 1)
-
-
 @contextmanager
-def _fixed_seed() -> Iterator[None]:
-    """Shuffles inside are the same each time and leave the caller's generator alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without torchmetrics' notes on memory."""
-    with warnings.catch_warnings():
+def _repeatable() -> Iterator[None]:
+    """Shuffles inside are the same each time and leave the caller's generator alone;
+    torchmetrics' notes on memory and single splits are not printed."""
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore", UserWarning)
+        torch.default_generator.manual_seed(0)
         yield

@@ -146,7 +146,7 @@ def test_names_tell_weights_apart():
 def test_bad_networks_are_refused():
     with pytest.raises(ValueError, match=r"'mnist', 'inception'.*got 'nmist'"):
         feature_network("nmist")
-    with pytest.raises(TypeError, match="got 3"):
+    with pytest.raises(ValueError, match="got 3"):
         feature_network(3)
     with pytest.raises(TypeError, match="num_features"):
         feature_network(nn.Flatten())
@@ -171,14 +171,14 @@ def test_missing_and_damaged_files(tmp_path, monkeypatch):
     monkeypatch.setattr(features, "assets", lambda kind: tmp_path)
     features.frozen.cache_clear()
     try:
-        with pytest.raises(FileNotFoundError, match="missing"):
+        with pytest.raises(FileNotFoundError, match=r"digits\.json"):
             feature_network("digits")
         source = assets("features")
         for ending in ("json", "safetensors"):
             content = (source / f"digits.{ending}").read_bytes()
             (tmp_path / f"digits.{ending}").write_bytes(content)
         (tmp_path / "digits.safetensors").write_bytes(content[:-1] + b"x")
-        with pytest.raises(FileNotFoundError, match="damaged"):
+        with pytest.raises(ValueError, match="damaged"):
             feature_network("digits")
     finally:
         features.frozen.cache_clear()
@@ -204,7 +204,7 @@ def test_inception_without_its_library(monkeypatch):
         None,
     )
     features._inception.cache_clear()
-    with pytest.raises(ModuleNotFoundError, match="pip install torch-fidelity"):
+    with pytest.raises(RuntimeError, match="pip install torch-fidelity"):
         feature_network("inception")
 
 

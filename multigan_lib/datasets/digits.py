@@ -46,8 +46,6 @@ def stacked(source: ImageData, n: int, seed: int = 0) -> ImageData:
     """
     if source.shape[0] != 1 or len(source.classes) != 10 or source.labels is None:
         raise ValueError(f"stacks need grey digits of ten classes, got {source}")
-    if not isinstance(n, int) or n < 1:
-        raise ValueError(f"n is a positive integer, got {n!r}")
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randint(len(source), (n, 3), generator=generator)
     images = source.images[:, 0][chosen]

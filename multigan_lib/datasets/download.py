@@ -1,4 +1,4 @@
-"""Downloads that are verified and never left half done."""
+"""Finding data, and downloads that are verified and never left half done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .. import paths
+
 SILENCE = 30.0  # seconds
+
+
+def found(*patterns: str) -> list[Path]:
+    """What matches the patterns in the data folders: the first folder's come first."""
+    folders = paths.data_folders()
+    return [p for f in folders for pattern in patterns for p in sorted(f.glob(pattern))]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .. import paths
-from .download import downloaded
+from .download import downloaded, found
 from .images import ImageData
 from .sizing import converted
 
@@ -74,10 +74,8 @@ def read_idx(path: Path) -> np.ndarray:
 
 def _find(name: str, split: str, kind: str) -> Path:
     file = f"{PREFIX[split]}-{kind}"
-    for folder in paths.data_folders():
-        for path in (folder / name / f"{file}.gz", folder / name / file):
-            if path.is_file():
-                return path
+    if files := found(f"{name}/{file}.gz", f"{name}/{file}"):
+        return files[0]
     place = paths.cache() / name
     try:
         with downloaded(TORCHVISION[name], place, train=split == "train") as temporary:

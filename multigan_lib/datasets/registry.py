@@ -10,6 +10,7 @@ from typing import NamedTuple
 from .. import paths
 from .archives import SUFFIXES, is_archive
 from .digits import load_digits, stacked
+from .download import found
 from .folders import load_folder
 from .idx import load_idx
 from .images import ImageData
@@ -38,19 +39,12 @@ class DataSet(NamedTuple):
     @property
     def present(self) -> bool:
         """Whether it is there, at least in part, and need not be downloaded."""
-        folders = paths.data_folders()
-        found = any(any(folder.glob(self.files)) for folder in folders if self.files)
-        return not self.files or found or bool(self.archives())
+        return not self.files or bool(found(self.files) or self.archives())
 
     def archives(self) -> list[Path]:
         """Archives of its images in the data folders, such as cifar10-jpeg.tar.gz."""
-        names = [
-            f"{self.name}{kind}{end}" for kind in ("", "-jpeg") for end in SUFFIXES
-        ]
-        candidates = [
-            folder / name for folder in paths.data_folders() for name in names
-        ]
-        return [path for path in candidates if path.is_file()]
+        names = [self.name + kind for kind in ("", "-jpeg")]
+        return found(*(name + suffix for name in names for suffix in SUFFIXES))
 
 
 def load(
@@ -152,9 +146,8 @@ def _own(name: str | Path) -> Path:
 def _imagenet32(
     name: str, split: str, image_size: int | None, channels: int | None
 ) -> ImageData:
-    for folder in paths.data_folders():
-        if (folder / name).is_dir():
-            return load_folder(folder / name, split, image_size, channels)
+    if folders := found(name):
+        return load_folder(folders[0], split, image_size, channels)
     raise FileNotFoundError(
         f"{name} is not in {[*map(str, paths.data_folders())]}, and its licence "
         f"forbids to download it for you: put a folder {name}/ or an archive "
@@ -163,23 +156,13 @@ def _imagenet32(
 
 
 SETS = [
-    DataSet(
-        "digits",
-        "handwritten digits, 8×8 grey, 1,797, with scikit-learn",
-        load_digits,
-        image_size=16,
-    ),
-    DataSet(
-        "mnist",
-        "handwritten digits, 28×28 grey, 60,000 + 10,000",
-        load_idx,
-        "mnist/*-images-idx3-ubyte*",
-    ),
+    DataSet("digits", "digits, 8×8 grey, 1,797", load_digits, image_size=16),
+    DataSet("mnist", "digits, 28×28 grey, 60,000 + 10,000", load_idx, "mnist/*idx3*"),
     DataSet(
         "fashion_mnist",
         "articles of clothing, 28×28 grey, 60,000 + 10,000",
         load_idx,
-        "fashion_mnist/*-images-idx3-ubyte*",
+        "fashion_mnist/*idx3*",
     ),
     DataSet(
         "cifar10",
@@ -216,8 +199,6 @@ SETS = [
         "imagenet32",
         image_size=32,
     ),
-    DataSet(
-        "stacked_mnist", "three digits as RGB, 1,000 modes, made from any digits", load
-    ),
+    DataSet("stacked_mnist", "three digits as RGB, 1,000 modes, of any digits", load),
 ]
 KNOWN = {known.name: known for known in SETS}

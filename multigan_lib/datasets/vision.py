@@ -9,29 +9,20 @@ from typing import Any
 import numpy as np
 
 from .. import paths
-from .download import downloaded, scratch
+from .download import downloaded, found, scratch
 from .folders import fitted
 from .images import ImageData
 from .store import Decoded, stored
 
-# The class in torchvision.datasets, and its arguments for each split.
-ORIGINS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
-    "cifar10": ("CIFAR10", {"train": {"train": True}, "test": {"train": False}}),
-    "stl10": ("STL10", {s: {"split": s} for s in ("train", "test", "unlabeled")}),
-    "celeba": (
-        "CelebA",
-        {
-            "train": {"split": "train"},
-            "val": {"split": "valid"},
-            "test": {"split": "test"},
-        },
-    ),
+# The class in torchvision.datasets, and its argument with the value for each split.
+ORIGINS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "cifar10": ("CIFAR10", "train", {"train": True, "test": False}),
+    "stl10": ("STL10", "split", {s: s for s in ("train", "test", "unlabeled")}),
+    "celeba": ("CelebA", "split", {"train": "train", "val": "valid", "test": "test"}),
     "lsun_church": (
         "LSUN",
-        {
-            "train": {"classes": ["church_outdoor_train"]},
-            "test": {"classes": ["church_outdoor_val"]},
-        },
+        "classes",
+        {"train": ["church_outdoor_train"], "test": ["church_outdoor_val"]},
     ),
 }
 
@@ -71,36 +62,34 @@ def _decode(data: Any, image_size: int | None, mode: str) -> Decoded:
 def _open(name: str, split: str) -> Any:
     from torchvision import datasets
 
-    kind, splits = ORIGINS[name]
-    arguments, cache = splits[split], paths.cache()
-    if kind == "LSUN":
-        folder = f"{arguments['classes'][0]}_lmdb"
-    else:
-        folder = getattr(datasets, kind).base_folder
-    roots = [root for root in paths.data_folders() if (root / folder).is_dir()]
-    if not roots:
+    kind, argument, values = ORIGINS[name]
+    value, cache = values[split], paths.cache()
+    is_lsun = kind == "LSUN"
+    folder = f"{value[0]}_lmdb" if is_lsun else getattr(datasets, kind).base_folder
+    places = found(folder)
+    if not places:
         missing = f"{name}: {folder} is in none of {[*map(str, paths.data_folders())]}"
-        if kind == "LSUN":
+        if is_lsun:
             raise FileNotFoundError(
                 f"{missing}; get its zip file as github.com/fyu/lsun describes and "
                 "unpack it there"
             )
         try:
-            with downloaded(kind, cache, **arguments) as temporary:
-                (temporary / folder).rename(cache / folder)
+            with downloaded(kind, cache, **{argument: value}) as temporary:
+                places = [(temporary / folder).rename(cache / folder)]
         except (OSError, RuntimeError) as error:
             raise FileNotFoundError(
                 f"{missing} and could not be downloaded ({error}); put it there"
             ) from error
-        roots = [cache]
     try:
         # LSUN's class writes an index into the working folder.
         with scratch(cache) as temporary, chdir(temporary):
-            return getattr(datasets, kind)(str(roots[0].resolve()), **arguments)
+            root = str(places[0].parent.resolve())
+            return getattr(datasets, kind)(root, **{argument: value})
     except ModuleNotFoundError:  # LSUN's images need the package lmdb
         raise
     except Exception as error:  # readers of many formats raise anything
         raise ValueError(
-            f"{roots[0] / folder} is incomplete or corrupted ({error}): delete it and "
-            "load it again"
+            f"{places[0]} is incomplete or corrupted ({error}): delete it and load it "
+            "again"
         ) from error

@@ -78,7 +78,7 @@ def test_stacks_need_grey_digits():
     colour = ImageData(torch.zeros(4, 3, 8, 8, dtype=torch.uint8))
     with pytest.raises(ValueError, match="grey digits of ten classes"):
         mg.data.stacked(colour, 10)
-    with pytest.raises(ValueError, match="n is a positive integer"):
+    with pytest.raises(ValueError, match="none of them 0"):
         mg.data.load("stacked_mnist", n=0)
 
 

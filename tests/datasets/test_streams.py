@@ -88,23 +88,19 @@ def test_the_position_survives_safetensors(tmp_path):
 
 
 def test_a_position_in_other_data_is_refused():
-    images, points = numbered().batches(5), mg.data.ring().batches(5)
+    state = numbered().batches(5).state_dict()
     with pytest.raises(ValueError, match="23 images, these are 20"):
-        numbered(20).batches(5).load_state_dict(images.state_dict())
-    with pytest.raises(ValueError, match="another kind of data"):
-        images.load_state_dict(points.state_dict())
-    with pytest.raises(ValueError, match="another kind of data"):
-        points.load_state_dict(images.state_dict())
+        numbered(20).batches(5).load_state_dict(state)
 
 
 def test_too_large_a_batch_is_refused_at_once():
-    with pytest.raises(ValueError, match=r"24, but .* has only 23 images"):
+    with pytest.raises(ValueError, match=r"24, but .* has 23 images"):
         numbered().batches(24)
 
 
-@pytest.mark.parametrize("size", [0, -1, 2.0])
+@pytest.mark.parametrize("size", [0, -1])
 @pytest.mark.parametrize("data", [numbered(), mg.data.ring()], ids=["images", "points"])
-def test_a_batch_size_is_a_positive_integer(data, size):
+def test_a_batch_size_is_positive(data, size):
     with pytest.raises(ValueError, match="batch_size"):
         data.batches(size)
 

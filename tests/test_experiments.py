@@ -234,7 +234,7 @@ class Fixed:
     def __init__(self, x):
         self.x = x
 
-    def sample(self, n, seed=None):
+    def sample(self, n, source=None, seed=None):
         x = self.x[:n]
         return mg.games.Samples(x, torch.zeros(len(x), dtype=torch.int64))
 

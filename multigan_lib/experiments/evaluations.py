@@ -105,12 +105,13 @@ def _usage(game: Any, samples: Samples) -> dict[str, float]:
 
 
 def mixture_images(
-    game: Game, data: Any, history: History, settings: Mapping[str, Any], seed: int
+    game: Any, data: Any, history: History, settings: Mapping[str, Any], seed: int
 ) -> Outcome:
     """What K generators make of digits: quality together, and who makes what.
 
     ``fid``: all held-out images against as many of the mixture's. ``nmi``: normalised
-    mutual information of a sample's generator and its class, read by the labeller.
+    mutual information of a sample's generator and its class, read by the labeller;
+    ``nmi_ungated``: the same where generators are drawn at random for every z.
     ``ms_ssim_within``: mean over the generators of the similarity of one's images.
     """
     from sklearn.metrics import normalized_mutual_info_score
@@ -121,12 +122,23 @@ def mixture_images(
     score = metrics.fid(held, samples)
     labeller = features.default_name(held.shape, held.name)
     digits = _labels(samples.x, labeller)
+    dice = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(game.generators, (n,), generator=dice)
+    ungated = _samples(game, n, seed, drawn)
     groups = [samples.x[samples.source == k] for k in samples.source.unique()]
     within = [metrics.ms_ssim(x).value for x in groups if len(x) >= 50]
     how = How(features.feature_network(labeller).name, n)
     measured = {
         "fid": (score.value, How(score.features, n, score.split)),
         "nmi": (float(normalized_mutual_info_score(samples.source, digits)), how),
+        "nmi_ungated": (
+            float(
+                normalized_mutual_info_score(
+                    ungated.source, _labels(ungated.x, labeller)
+                )
+            ),
+            how,
+        ),
         "min_share": (
             torch.bincount(digits, minlength=10).min().item() / n,
             how,
@@ -255,9 +267,9 @@ def _active(game: Any, seed: int) -> float:
     return sum(active_share(net.train(), z) for net in networks) / len(networks)
 
 
-def _samples(game: Game, n: int, seed: int) -> Samples:
+def _samples(game: Game, n: int, seed: int, source: Tensor | None = None) -> Samples:
     """``n`` samples on the CPU."""
-    samples = game.sample(n, seed=SAMPLE_SEED + seed)
+    samples = game.sample(n, source=source, seed=SAMPLE_SEED + seed)
     return Samples(samples.x.cpu(), samples.source.cpu())
 
 

@@ -84,10 +84,14 @@ def _in_zip(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
 def _in_tar(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     with tarfile.open(source) as archive:
         stream: Any = archive.fileobj
+
+        def read(member: tarfile.TarInfo) -> bytes:
+            stream.seek(member.offset_data)
+            return stream.read(member.size)
+
         for member in archive:
             if member.isreg():
-                file: Any = archive.extractfile(member)
-                yield member.name, file.read
+                yield member.name, partial(read, member)
             elif not member.isdir():
                 raise ValueError(
                     f"{source} holds {member.name}, which is a link: pack it anew with "

@@ -60,7 +60,7 @@ def _generators(game: Any, samples: Samples, data: Any) -> dict[str, float]:
     """How the generators of a game share out a mixture's modes; empty for one.
 
     ``modes_per_generator``: mean over the generators that are used. ``separation``: 1
-    where every mode has one generator, 0 where all generators are alike.
+    where every mode has one generator, 0 where all generators are alike, NaN where no mode is found.
     """
     count = getattr(game, "generators", 1)
     if count == 1:
@@ -73,9 +73,10 @@ def _generators(game: Any, samples: Samples, data: Any) -> dict[str, float]:
     ]
     distance, mode = torch.cdist(samples.x.double(), data.means).min(1)
     good = distance <= metrics.modes.RADIUS * data.std
+    sharing = homogeneity_score(samples.source[good], mode[good])
     return {
         "modes_per_generator": sum(covered) / len(covered),
-        "separation": float(homogeneity_score(samples.source[good], mode[good])),
+        "separation": float(sharing) if good.any() else math.nan,
     } | _usage(game, samples)
 
 

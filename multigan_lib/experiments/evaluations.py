@@ -60,7 +60,8 @@ def _generators(game: Any, samples: Samples, data: Any) -> dict[str, float]:
     """How the generators of a game share out a mixture's modes; empty for one.
 
     ``modes_per_generator``: mean over the generators that are used. ``separation``: 1
-    where every mode has one generator, 0 where all generators are alike, NaN where no mode is found.
+    where every mode has one generator, 0 where all generators are alike, NaN where no
+    mode is found.
     """
     count = getattr(game, "generators", 1)
     if count == 1:

@@ -282,7 +282,7 @@ def _picture(record: Record, runs: list[dict[str, Any]], data: Any) -> Any:
         return figures.panels(pictures, data, names)
     if any(picture.source.any() for picture in pictures):
         kept = [p for p, r in zip(pictures, runs, strict=True) if not r["run"]["seed"]]
-        columns = 8
+        columns, width = 8, 5
         labels = [
             f"{run['run']['variant']} G{picture.source[row * 8]}".strip()
             for picture, run in zip(pictures, runs, strict=True)
@@ -292,11 +292,11 @@ def _picture(record: Record, runs: list[dict[str, Any]], data: Any) -> Any:
         chosen = torch.cat([picture.x for picture in kept])
     else:
         rows = max(1, 64 // (8 * len(runs))) if len(runs) > 4 else 3
-        columns = 16 if len(pictures[0].x) >= 16 * rows else 8
+        columns, width = 16 if len(pictures[0].x) >= 16 * rows else 8, 8
         chosen = torch.cat([picture.x[: rows * columns] for picture in pictures])
         labels = [name if row == 0 else "" for name in names for row in range(rows)]
     return figures.sample_grid(
-        chosen, columns=columns, limit=len(chosen), rows=labels, width=8
+        chosen, columns=columns, limit=len(chosen), rows=labels, width=width
     )
 
 

@@ -48,6 +48,7 @@ def sample_grid(
         step = pixels.shape[1] + 1
         ax.set_yticks([step * (row + 0.5) for row in range(len(rows))], rows)
         ax.tick_params(left=False)
+        ax.set_anchor("E")  # what is left over belongs to the names
     return fig
 
 

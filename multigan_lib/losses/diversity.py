@@ -133,7 +133,9 @@ def source_cross_entropy(
 def _means(values: Tensor, source: Tensor, count: int) -> Tensor:
     """Mean of every column of values (n, heads) over each source: (count, heads)."""
     belongs = one_hot(source, count).to(values.dtype)
-    return (belongs / belongs.sum(0).clamp(min=1)).T @ values
+    # Autocast would make the product, and so the loss, one of bfloat16 numbers.
+    with torch.autocast(values.device.type, enabled=False):
+        return (belongs / belongs.sum(0).clamp(min=1)).T @ values
 
 
 def _check(logits: Tensor, source: Tensor, at_least: int = 2) -> int:

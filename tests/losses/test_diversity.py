@@ -385,3 +385,11 @@ def test_source_cross_entropy_names_wrong_shapes():
         diversity.source_cross_entropy(torch.zeros(4), fake, source)
     with pytest.raises(ValueError, match=r"\(6,\).*\(4,\)"):
         diversity.source_cross_entropy(torch.zeros(5, 4), fake, source[:4])
+
+
+def test_half_precision_around_it_does_not_coarsen_the_loss():
+    logits, source = torch.randn(60, 3), torch.arange(60) % 3
+    with torch.autocast("cpu", torch.bfloat16):
+        within = diversity.general_jsd(logits, source)
+    assert within.dtype == torch.float32
+    assert torch.equal(within, diversity.general_jsd(logits, source))

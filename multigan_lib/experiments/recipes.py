@@ -266,7 +266,11 @@ RECIPES: dict[str, Recipe] = {
         train={"steps": 3_000, "batch_size": 64},
         evaluate=evaluations.mixture_images,
         measure=HELD_OUT,
-        variants={"beta=0": {"beta": 0.0}, "beta=0.1": {"beta": 0.1}},
+        variants={
+            "beta=0": {"beta": 0.0},
+            "beta=0.1": {"beta": 0.1},
+            "no offset": {"beta": 0.1, "offset": False},
+        },
     ),
     "megan_mnist": Recipe(
         about="MEGAN with five generators on 8,000 MNIST digits, by its gate.",

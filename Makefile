@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: book test lint retarget clean environment
+.PHONY: book test lint bench retarget clean environment
 
 book: environment  ## execute the chapters and build the HTML book
 	@$(RUN) tools/build_book.py
@@ -15,6 +15,10 @@ test: environment  ## lint, unit tests, every notebook, the book, a browser
 
 lint: environment  ## style and types only
 	@$(RUN) tools/test.py --lint
+
+bench: environment  ## time the banks and the games' steps against plain loops
+	@$(RUN) benchmarks/bank.py
+	@$(RUN) benchmarks/games.py
 
 retarget: environment  ## make retarget URL=https://github.com/you/your-fork
 	@$(RUN) tools/retarget.py "$(URL)"

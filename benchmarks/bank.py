@@ -156,10 +156,10 @@ def _record(
     ratios: dict[str, float], seconds: float, arguments: argparse.Namespace
 ) -> None:
     from multigan_lib import results
-    from multigan_lib.experiments import runner
+    from multigan_lib.experiments import provenance
 
-    commit, dirty = runner._commit()
-    device = runner._device_name(torch.device(arguments.device))
+    commit, dirty = provenance.commit()
+    device = provenance.device_name(torch.device(arguments.device))
     record = results.Record(
         recipe="bank_benchmark",
         about="Time of plain code over that of a bank, forward and backward.",
@@ -181,7 +181,7 @@ def _record(
                 "images_per_second": None,
             }
         ],
-        versions=runner._versions(),
+        versions=provenance.versions(),
     )
     print(results.write(record))
 

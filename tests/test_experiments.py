@@ -11,7 +11,7 @@ import torch
 import multigan_lib as mg
 from multigan_lib import experiments, nets, paths
 from multigan_lib.experiments import evaluations, recipes, runner
-from multigan_lib.experiments.recipes import Recipe
+from multigan_lib.experiments.recipe import Recipe
 
 TINY = Recipe(
     about="A test.",

@@ -4,7 +4,8 @@ mg.experiments.run("gan_ring", seeds=10)      # python -m multigan_lib run gan_r
 mg.results.read("gan_ring").mean("modes")
 """
 
-from .recipes import RECIPES, Recipe, find
+from .recipe import Recipe
+from .recipes import RECIPES, find
 from .runner import run
 
 __all__ = ["RECIPES", "Recipe", "find", "run"]

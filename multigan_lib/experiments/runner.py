@@ -3,12 +3,9 @@
 import hashlib
 import inspect
 import json
-import platform
-import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -23,17 +20,11 @@ from ..games.game import seeded
 from ..results import How, Record
 from ..training import train
 from ..training.settings import resolve_device
-from .recipes import Recipe, find
+from . import provenance
+from .recipe import Recipe
+from .recipes import find
 
 MIXTURES = {"ring": datasets.ring, "grid": datasets.grid}
-LIBRARIES = (
-    "multigan",
-    "torch",
-    "torchvision",
-    "torchmetrics",
-    "numpy",
-    "scikit-learn",
-)
 
 
 def run(
@@ -196,7 +187,7 @@ def _play(
     picture = {"x": outcome.picture.x, "source": outcome.picture.source}
     picture = {name: tensor.contiguous() for name, tensor in picture.items()}
     save_file(picture, place / "picture.safetensors")
-    commit, dirty = _commit()
+    commit, dirty = provenance.commit()
     result = {
         "metrics": {
             metric: {"value": repr(value), **asdict(how)}
@@ -208,11 +199,11 @@ def _play(
             "seed": seed,
             "seconds": round(history.seconds, 2),
             "images_per_second": round(history.samples_per_second, 1),
-            "device": _device_name(device),
+            "device": provenance.device_name(device),
             "commit": commit,
             "dirty": dirty,
         },
-        "versions": _versions(),
+        "versions": provenance.versions(),
     }
     draft = place / "result.part"
     draft.write_text(json.dumps(result))
@@ -335,36 +326,3 @@ class Offset(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.offset
-
-
-def _commit() -> tuple[str | None, bool]:
-    """Return the repository's commit, and whether the library differs from it."""
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(paths.REPOSITORY), *words]
-        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL)
-
-    if paths.REPOSITORY is None:
-        return None, False
-    try:
-        commit = git("rev-parse", "HEAD").strip()
-        changed = git("status", "--porcelain", "--", "multigan_lib", "data/features")
-    except (OSError, subprocess.CalledProcessError):
-        return None, False
-    return commit, bool(changed)
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name()
-    return f"{device.type} ({platform.machine()})"

@@ -248,7 +248,11 @@ class Table:
     def _repr_html_(self) -> str:
         def line(tag: str, cells: list[str]) -> str:
             scope = ' scope="col"' if tag == "th" else ""
-            inside = (f"<{tag}{scope}>{html.escape(cell)}</{tag}>" for cell in cells)
+            # A value and its spread stay on one line.
+            texts = [
+                html.escape(cell).replace(" ± ", "&nbsp;±&nbsp;") for cell in cells
+            ]
+            inside = (f"<{tag}{scope}>{text}</{tag}>" for text in texts)
             return f"<tr>{''.join(inside)}</tr>"
 
         body = "".join(line("td", row) for row in self.rows)

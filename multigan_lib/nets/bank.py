@@ -99,7 +99,7 @@ class Bank(nn.Module):
         nets = _make(networks, count)
         one = nets[0]
         self.policy = policy
-        self._sample_dims = _sample_dims(one)
+        self._sample_dims = sample_dims(one)
         self._stages: dict[tuple[int, int | None], list[Stage]] = {}
         # Whole networks, not registered: their parts are, once.
         self._nets = tuple(nets)
@@ -314,8 +314,12 @@ def _make(
     return nets
 
 
-def _sample_dims(net: nn.Module) -> int:
-    """Number of axes of one input, without the batch's."""
+def sample_dims(net: nn.Module) -> int:
+    """Number of axes of one input, without the batch's.
+
+    Raises:
+        ValueError: if the network does not tell.
+    """
     if hasattr(net, "latent_size"):
         return 1
     if isinstance(shape := getattr(net, "shape", None), Sequence):

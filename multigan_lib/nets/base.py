@@ -139,6 +139,12 @@ def check_norm(norm: str) -> None:
         raise ValueError(f"unknown norm {norm!r}; choose one of {', '.join(NORMS)}")
 
 
+def check_dropout(dropout: float) -> None:
+    """Raises ValueError for a share of dropped outputs outside [0, 1)."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is a share in [0, 1), got {dropout}")
+
+
 def add_spectral_norm(net: nn.Module) -> None:
     """Divides all linear and convolutional weights by their spectral norms, in place.
 

@@ -28,6 +28,7 @@ from .base import (
     Generator,
     ScaleBatchNorm2d,
     add_spectral_norm,
+    check_dropout,
     check_norm,
     check_width,
     init_normal,
@@ -103,9 +104,12 @@ class DCGANDiscriminator(Discriminator):
             but the first). A gradient penalty looks at one sample at a time, which
             batch norm does not allow: take "layer" or "none" there (Gulrajani et al.
             2017, section 4).
+        dropout: share of each hidden layer's outputs that is dropped in training.
+        depth: number of convolutions; by default down to the smallest maps of the table
+            above, and at most as many.
 
     Raises:
-        ValueError: for a shape or a norm that no DCGAN here has.
+        ValueError: for a shape, a norm, a dropout or a depth that no DCGAN here has.
     """
 
     def __init__(
@@ -114,9 +118,20 @@ class DCGANDiscriminator(Discriminator):
         width: int | None = None,
         outputs: int = 1,
         norm: str = "batch",
+        dropout: float = 0.0,
+        depth: int | None = None,
     ):
         check_norm(norm)
+        check_dropout(dropout)
         channels, side, maps = plan(shape, width)
+        if depth is not None:
+            if not 1 <= depth <= len(maps):
+                raise ValueError(
+                    f"depth must be from 1 to {len(maps)} for images of "
+                    f"{shape[-1]} pixels, got {depth}"
+                )
+            side *= 2 ** (len(maps) - depth)
+            maps = maps[:depth]
         blocks: list[nn.Module] = []
         for before, after in pairwise([channels, *maps]):
             kind = norm if blocks else "none"
@@ -127,7 +142,10 @@ class DCGANDiscriminator(Discriminator):
                 block.append(nn.BatchNorm2d(after))
             elif kind == "layer":
                 block.append(nn.GroupNorm(1, after))
-            blocks.append(nn.Sequential(*block, nn.LeakyReLU(0.2)))
+            block.append(nn.LeakyReLU(0.2))
+            if dropout:
+                block.append(nn.Dropout(dropout))
+            blocks.append(nn.Sequential(*block))
         trunk = nn.Sequential(*blocks, nn.Flatten())
         super().__init__(trunk, maps[-1] * side * side, shape, outputs)
         init_normal(self)

@@ -16,6 +16,7 @@ from .base import (
     Discriminator,
     Generator,
     add_spectral_norm,
+    check_dropout,
     check_norm,
     check_width,
     init_normal,
@@ -80,6 +81,7 @@ class MLPDiscriminator(Discriminator):
         hidden: sizes of the hidden layers.
         outputs: logits a point.
         norm: "none", "batch", "layer" or "spectral".
+        dropout: share of each hidden layer's outputs that is dropped in training.
     """
 
     def __init__(
@@ -88,11 +90,16 @@ class MLPDiscriminator(Discriminator):
         hidden: Sequence[int] = (128,),
         outputs: int = 1,
         norm: str = "none",
+        dropout: float = 0.0,
     ):
         check_norm(norm)
+        check_dropout(dropout)
         check_width(*hidden)
         sizes = [dimensions, *hidden]
         trunk = hidden_layers(sizes, "none" if norm == "spectral" else norm)
+        if dropout:
+            blocks = (nn.Sequential(*block, nn.Dropout(dropout)) for block in trunk)
+            trunk = nn.Sequential(*blocks)
         super().__init__(trunk, sizes[-1], (dimensions,), outputs)
         init_normal(self)
         if norm == "spectral":

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
+import multigan_lib as mg
 from multigan_lib.nets import (
     Classifier,
     DCGANDiscriminator,
@@ -279,3 +280,53 @@ def test_generators_are_sequences_of_three_parts():
         net = generator_for(shape, 6, width=2)
         assert isinstance(net, Generator)
         assert [name for name, _ in net.named_children()] == ["first", "trunk", "last"]
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 16, 16)])
+def test_a_family_of_discriminators_differs_where_it_is_asked_to(shape):
+    alike = mg.nets.discriminators_for(shape, 3, width=4, outputs=2)
+    assert isinstance(alike, mg.nets.Bank) and alike.outputs == 2
+    options = {"width": [2, 4, 8], "dropout": (0.0, 0.3, 0.5), "depth": 1}
+    family = mg.nets.discriminators_for(shape, 3, **options)
+    assert isinstance(family, mg.nets.Ensemble) and len(family) == 3
+    rates = [
+        [m.p for m in net.modules() if isinstance(m, nn.Dropout)] for net in family.own
+    ]
+    assert rates == [[], [0.3], [0.5]]
+    x = torch.rand(6, *shape)
+    family.eval()
+    rows = torch.stack([family.network(k)(x) for k in range(3)])
+    assert family(x).shape == (3, 6) and torch.equal(family(x), rows)
+    each = torch.stack([x[:2], x[2:4], x[4:]])
+    parts = torch.stack([family.own[k](each[k]) for k in range(3)])
+    assert torch.equal(family(each), parts)
+    with pytest.raises(ValueError, match="inputs for 2 networks"):
+        family(each[:2])
+    with pytest.raises(ValueError, match="width has 2 values for 3 disc"):
+        mg.nets.discriminators_for(shape, 3, width=[1, 2])
+    with pytest.raises(ValueError, match="no option heads"):
+        mg.nets.discriminators_for(shape, 3, heads=2)
+    for wrong in ({"dropout": 1.0}, {"depth": 0}, {"depth": -1}):
+        with pytest.raises(ValueError, match=r"dropout|depth"):
+            mg.nets.discriminators_for(shape, 3, **wrong)
+
+
+def test_dropout_drops_in_training_only_and_a_shallow_network_ends_early():
+    torch.manual_seed(0)
+    net = mg.nets.discriminator_for((1, 32, 32), width=4, dropout=0.5, depth=2)
+    convolutions = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
+    assert len(convolutions) == 2 and net.num_features == 8 * 8 * 8
+    x = torch.rand(4, 1, 32, 32)
+    assert not torch.equal(net(x), net(x))
+    net.eval()
+    assert torch.equal(net(x), net(x))
+
+
+def test_a_convolution_over_the_whole_map_is_a_fully_connected_layer():
+    net = mg.nets.discriminator_for((1, 32, 32), width=4)
+    features = torch.randn(5, net.num_features)
+    linear = net.head[0]
+    whole = nn.functional.conv2d(
+        features.view(5, 16, 4, 4), linear.weight.view(1, 16, 4, 4), linear.bias
+    )
+    assert torch.allclose(whole.flatten(), net.head(features), atol=1e-6)

@@ -1,6 +1,7 @@
 """Games: who plays, what each player minimises, how samples are drawn."""
 
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -9,17 +10,19 @@ from ..datasets import Spec
 from .adversarial import AdversarialGame
 from .game import Fake, Game, Losses, Samples
 from .gan import GAN
+from .gman import GMAN
 from .madgan import MADGAN
 from .megan import MEGAN
 from .mgan import MGAN
 
 GAMES: dict[str, type[Game]] = {
-    game.__name__: game for game in (GAN, MGAN, MADGAN, MEGAN)
+    game.__name__: game for game in (GAN, MGAN, MADGAN, MEGAN, GMAN)
 }
 
 __all__ = [
     "GAMES",
     "GAN",
+    "GMAN",
     "MADGAN",
     "MEGAN",
     "MGAN",
@@ -34,7 +37,7 @@ __all__ = [
 
 def describe(game: Game) -> dict:
     """Return what :func:`load` needs to build ``game`` again, ready for JSON."""
-    own = [name for name, v in game.arguments.items() if isinstance(v, nn.Module)]
+    own = [name for name, v in game.arguments.items() if _holds_networks(v)]
     arguments = {n: None if n in own else v for n, v in game.arguments.items()}
     return {
         "class": type(game).__name__,
@@ -43,6 +46,12 @@ def describe(game: Game) -> dict:
         "spec": game.spec._asdict(),
         "average": game.average is not None,
     }
+
+
+def _holds_networks(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_holds_networks, value))
+    return isinstance(value, nn.Module)
 
 
 def load(path: str | Path, game: Game | None = None) -> Game:

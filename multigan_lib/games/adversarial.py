@@ -1,10 +1,12 @@
 """Games in which one or several discriminators tell real from generated samples."""
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias, TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from .. import nets
 from ..datasets import Batch
@@ -21,17 +23,34 @@ LOSSES = {
         adversarial.wasserstein,
     )
 }
+Discriminators: TypeAlias = nn.Module | Sequence[nn.Module] | Mapping[str, Any] | None
+"""One network or several of the user's own, arguments for the usual ones, or None."""
+SIGNED = ("minimax", "nonsaturating", "least_squares")
+"""Losses of which a generator's values all have one sign."""
+MEANS = {rule.__name__: rule for rule in (aggregate.geometric, aggregate.harmonic)}
+"""Means that need values of one sign."""
+SOFT = {
+    "softmax": aggregate.softmax,
+    "softmax_official": aggregate.softmax_official,
+    "learnt": aggregate.softmax,
+}
+"""Aggregates between the mean and the maximum, which have a sharpness λ."""
 AGGREGATES = {
     rule.__name__: rule
     for rule in (aggregate.mean, aggregate.maximum, aggregate.minimum)
-}
+} | MEANS
+REGULATION = 0.001
+"""What a generator that learns λ is paid for each unit of it (Durugkar et al., 2017,
+section 4)."""
+NOISY_TARGETS = (1 - 1 / (15 * math.sqrt(2 * math.pi)), 1 / 6)
+"""Expected values of the targets that ``targets="noisy"`` draws."""
 
 
 class AdversarialGame(Game):
     """What all games with real-or-generated discriminators have in common.
 
-    A subclass builds `generator` and `latent_size` and says how fakes are drawn; the
-    losses here are those of a game without further terms.
+    A subclass builds its generators, hands both sides to :meth:`take_sides` and says
+    how fakes are drawn; the losses here are those of a game without further terms.
 
     Args:
         data: the data set, or anything else that tells its shape.
@@ -41,13 +60,24 @@ class AdversarialGame(Game):
         penalty: weight of the gradient penalty; by default 10 for ``"wasserstein"``
             and 0 for the other losses.
         discriminators: number N of discriminators, each with its own weights.
-        aggregate: how the generator's losses against them become one: ``"mean"``,
-            ``"maximum"`` (the harshest) or ``"minimum"`` (the most lenient). What the
+        aggregate: how the generator's losses against them become one (Durugkar et al.,
+            2017, sections 3-4; see ``losses.aggregate``): ``"mean"``, ``"maximum"``
+            (the harshest), ``"minimum"`` (the most lenient), ``"softmax"`` between mean
+            and maximum, ``"softmax_official"``, ``"geometric"``, ``"harmonic"``, or
+            ``"learnt"``, a softmax whose λ the generator learns. What the
             discriminators themselves minimise is always the mean of their losses.
+        lam: sharpness λ of the softmax: 0 is the mean, a large one the maximum. Where
+            λ is learnt, the value it starts from.
+        targets: what the discriminators are trained to say of real and of generated
+            samples, a pair in [0, 1], or ``"noisy"``: 1 + N(0, 1)/15 but at most 1,
+            and U(0, 1/3).
 
     Raises:
-        ValueError: if a name is unknown or a number out of range.
+        ValueError: if a name is unknown, a number out of range, or the aggregate or the
+            targets are not for this loss.
     """
+
+    aggregates: ClassVar = (*AGGREGATES, *SOFT)
 
     def __init__(
         self,
@@ -56,44 +86,90 @@ class AdversarialGame(Game):
         penalty: float | None,
         discriminators: int,
         aggregate: str,
+        lam: float,
+        targets: tuple[float, float] | str = (1.0, 0.0),
     ) -> None:
         super().__init__(data)
         self.loss = choice("loss", loss, LOSSES)
-        self.aggregate = choice("aggregate", aggregate, AGGREGATES)
+        self.aggregate = choice("aggregate", aggregate, self.aggregates)
         self.discriminators = at_least("discriminators", discriminators, 1)
         if penalty is None:
             penalty = 10.0 if loss == "wasserstein" else 0.0
         self.penalty = at_least("penalty", penalty, 0)
+        if aggregate in MEANS and loss not in SIGNED:
+            raise ValueError(
+                f"the {aggregate} mean needs losses of one sign, which {loss!r} does "
+                f"not give: take loss={' or '.join(map(repr, SIGNED))}"
+            )
+        if not math.isfinite(lam) or (aggregate == "learnt" and lam <= 0):
+            raise ValueError(
+                f"lam must be finite, and above 0 where it is learnt; got {lam}"
+            )
+        self.lam = lam
+        self.targets = _check_targets(targets, loss)
         self.latent_size: int
 
-    def build_discriminator(
-        self, own: nn.Module | None, width: int | None, outputs: int = 1
-    ) -> nn.Module:
-        """Return the discriminator's side: one network, or a bank of N.
+    def take_sides(
+        self,
+        generator: nn.Module,
+        discriminator: Discriminators,
+        width: int | None,
+        outputs: int = 1,
+    ) -> None:
+        """Set both sides of the game.
+
+        Args:
+            generator: the generating side.
+            discriminator: one network or N of the user's own, as a bank, an ensemble or
+                a list; or arguments of ``nets.discriminators_for``; or None.
+            width: of discriminators that say nothing else.
+            outputs: numbers that a discriminator gives for a sample.
 
         Raises:
-            ValueError: if ``own`` is not a bank of N, where N > 1.
+            ValueError: if there are not N networks.
         """
-        if own is not None:
-            if self.discriminators > 1 and (
-                not isinstance(own, nets.Bank) or len(own) != self.discriminators
-            ):
-                raise ValueError(
-                    f"for discriminators={self.discriminators} pass a nets.Bank of as "
-                    f"many networks, not a {type(own).__name__}"
-                )
-            return own
+        self.generator = generator
+        if self.aggregate == "learnt":
+            # It moves in the generator's step, so it belongs to the generator's side.
+            raw = torch.tensor(math.log(math.expm1(self.lam)))
+            generator.register_parameter("raw_sharpness", nn.Parameter(raw))
+        self.discriminator = self._build(discriminator, width, outputs)
 
-        # A penalty on each sample's gradient needs a critic that does not mix
-        # samples, so no batch norm (Gulrajani et al., 2017, section 4).
-        norm = "layer" if self.penalty else None
+    def _build(
+        self,
+        own: Discriminators,
+        width: int | None,
+        outputs: int,
+    ) -> nn.Module:
+        """Return the discriminators' side: one network, or N behind one call."""
+        count = self.discriminators
+        if own is None or isinstance(own, Mapping):
+            # A penalty on each sample's gradient needs a critic that does not mix
+            # samples, so no batch norm (Gulrajani et al., 2017, section 4).
+            norm = "layer" if self.penalty else None
+            options = {"width": width, "norm": norm, **(own or {}), "outputs": outputs}
+            side = nets.discriminators_for(self.shape, count, **options)
+            return side if count > 1 else side.network(0)
+        if isinstance(own, Sequence | nn.ModuleList):
+            if len(own) == count:
+                return nets.together([*own]) if count > 1 else own[0]
+            got = f"{len(own)} networks"
+        else:
+            if count == 1 or (_is_several(own) and len(own) == count):
+                return own
+            got = f"a {type(own).__name__}"
+            got += f" of {len(own)}" if _is_several(own) else ""
+        raise ValueError(
+            f"for discriminators={count} pass a list of as many networks, a nets.Bank "
+            f"or a nets.Ensemble, not {got}"
+        )
 
-        def make() -> nn.Module:
-            return nets.discriminator_for(self.shape, width, outputs, norm)
-
-        if self.discriminators == 1:
-            return make()
-        return nets.Bank(make, self.discriminators)
+    @property
+    def sharpness(self) -> Tensor | float:
+        """λ of the aggregate: ``lam``, or what the generator has learnt."""
+        if self.aggregate == "learnt":
+            return softplus(self.generator.get_parameter("raw_sharpness"))
+        return self.lam
 
     def opinions(self, x: Tensor) -> Tensor:
         """Return every discriminator's output, (N, n) or (N, n, outputs)."""
@@ -113,18 +189,36 @@ class AdversarialGame(Game):
             real, fake: the samples.
             of_real, of_fake: the discriminators' opinions of them.
         """
-        loss = LOSSES[self.loss]
-        pairs = zip(self.logit(of_real), self.logit(of_fake), strict=True)
-        terms = {"adversarial": torch.stack([loss(r, f) for r, f in pairs]).mean()}
+        terms = {"adversarial": self.discriminator_losses(of_real, of_fake).mean()}
         if self.penalty:
             terms["penalty"] = self.penalty * self._gradient_penalty(real.x, fake.x)
         return terms
+
+    def discriminator_losses(self, of_real: Tensor, of_fake: Tensor) -> Tensor:
+        """Return the adversarial loss of every discriminator, (N,)."""
+        pairs = zip(self.logit(of_real), self.logit(of_fake), strict=True)
+        if self.targets == (1.0, 0.0):
+            loss = LOSSES[self.loss]
+            return torch.stack([loss(real, fake) for real, fake in pairs])
+        return torch.stack(
+            [
+                adversarial.label_smoothing(real, fake, *self._draw_targets(real, fake))
+                for real, fake in pairs
+            ]
+        )
 
     def generator_terms(self, of_fake: Tensor) -> dict[str, Tensor]:
         """Return the generator's losses against all discriminators, aggregated."""
         loss = LOSSES[self.loss]
         losses = torch.stack([loss(logits) for logits in self.logit(of_fake)])
-        return {"adversarial": AGGREGATES[self.aggregate](losses)}
+        if self.aggregate not in SOFT:
+            return {"adversarial": AGGREGATES[self.aggregate](losses)}
+        sharpness = self.sharpness
+        terms = {"adversarial": SOFT[self.aggregate](losses, sharpness)}
+        if isinstance(sharpness, Tensor):
+            # Var V ≥ 0 is the slope in λ: without pay the generator would lower λ to 0.
+            terms["regulation"] = -REGULATION * sharpness
+        return terms
 
     def discriminator_loss(self, real: Batch, fake: Fake) -> Losses:
         """Return the discriminators' mean loss and, where asked, the penalty."""
@@ -137,12 +231,16 @@ class AdversarialGame(Game):
         return Losses(**self.generator_terms(self.opinions(fake.x)))
 
     @torch.no_grad()
-    def realness(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return the mean of the discriminators' logits, (n,).
+    def realness_each(self, x: Tensor) -> Tensor:
+        """Return every discriminator's logit (N, n), 0 under equal priors.
 
-        See :meth:`Game.realness`. The optimal output is log(p/q) for minimax and
-        non-saturating losses, p/(p + q) for least squares, whose logit is taken, and
-        the sign of p - q for the hinge loss.
+        The optimal output is log(p/q) for minimax and non-saturating losses, p/(p + q)
+        for least squares, whose logit is taken, and the sign of p - q for the hinge
+        loss. With targets a and b it is the logit of (a p + b q)/(p + q), which is
+        moved so that p = q gives 0.
+
+        Raises:
+            ValueError: for a Wasserstein critic, which has no threshold.
         """
         if self.loss == "wasserstein":
             raise ValueError(
@@ -151,9 +249,22 @@ class AdversarialGame(Game):
             )
         with evaluating(self):
             logit = self.logit(self.opinions(x.to(self.device)))
-        return (logit.logit(eps=1e-6) if self.loss == "least_squares" else logit).mean(
-            0
-        )
+        if self.loss == "least_squares":
+            return logit.logit(eps=1e-6)
+        a, b = NOISY_TARGETS if isinstance(self.targets, str) else self.targets
+        return logit - math.log((a + b) / (2 - a - b))
+
+    def realness(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the mean of the discriminators' logits, (n,), see `realness_each`."""
+        return self.realness_each(x).mean(0)
+
+    def _draw_targets(
+        self, real: Tensor, fake: Tensor
+    ) -> tuple[Tensor | float, Tensor | float]:
+        if not isinstance(self.targets, str):
+            return self.targets
+        # A target above 1 would make the loss unbounded below.
+        return (1 + torch.randn_like(real) / 15).clamp(max=1), torch.rand_like(fake) / 3
 
     def _gradient_penalty(self, real: Tensor, fake: Tensor) -> Tensor:
         # Fakes may be more than reals, and stand in the order of their generators.
@@ -161,7 +272,7 @@ class AdversarialGame(Game):
         if len(fake) > n:
             fake = fake[torch.randperm(len(fake), device=fake.device)[:n]]
         side = self.discriminator
-        critics = list(side.own) if isinstance(side, nets.Bank) else [side]
+        critics = [*side.own] if _is_several(side) else [side]
 
         def penalty(critic: nn.Module) -> Tensor:
             return adversarial.gradient_penalty(
@@ -169,6 +280,27 @@ class AdversarialGame(Game):
             )
 
         return torch.stack([penalty(critic) for critic in critics]).mean()
+
+
+def _is_several(side: Any) -> TypeGuard[nets.Bank | nets.Ensemble]:
+    return isinstance(side, nets.Bank | nets.Ensemble)
+
+
+def _check_targets(targets: Any, loss: str) -> tuple[float, float] | str:
+    """Return the targets if they are possible with this loss; else a ValueError."""
+    if isinstance(targets, str):
+        choice("targets", targets, ("noisy",))
+    else:
+        real, fake = targets
+        if not 0 <= fake < real <= 1:
+            raise ValueError(
+                "targets are those of real and of generated samples, the first above "
+                f"the second and both in [0, 1]; got {targets}"
+            )
+        targets = (float(real), float(fake))
+    if targets != (1.0, 0.0) and loss not in ("minimax", "nonsaturating"):
+        raise ValueError(f"targets are for a cross-entropy, which {loss!r} is not")
+    return targets
 
 
 def choice(name: str, value: str, choices: Any) -> str:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .. import nets
 from ..datasets import Batch
-from .adversarial import AdversarialGame, latent_size_of
+from .adversarial import AdversarialGame, Discriminators, latent_size_of
 from .game import Fake, Samples, seeded
 
 
@@ -22,9 +22,10 @@ class GAN(AdversarialGame):
         latent_size: dimension of the noise z ~ N(0, I); by default the generator's.
         width: width of both default networks.
         generator: a network of your own, (n, latent_size) -> samples.
-        discriminator: a network of your own, samples -> (n,) logits; for several
-            discriminators a ``nets.Bank`` of them.
-        discriminators, aggregate, penalty: see :class:`AdversarialGame`.
+        discriminator: a network of your own, samples -> (n,) logits; for several a
+            list, ``nets.Bank`` or ``nets.Ensemble`` of them; or arguments of
+            ``nets.discriminators_for``, such as ``{"width": 16}``.
+        discriminators, aggregate, lam, penalty, targets: see :class:`AdversarialGame`.
         seed: seed of the initial weights.
 
     Raises:
@@ -40,18 +41,20 @@ class GAN(AdversarialGame):
         latent_size: int | None = None,
         width: int | None = None,
         generator: nn.Module | None = None,
-        discriminator: nn.Module | None = None,
+        discriminator: Discriminators = None,
         discriminators: int = 1,
         aggregate: str = "mean",
+        lam: float = 1.0,
         penalty: float | None = None,
+        targets: tuple[float, float] | str = (1.0, 0.0),
         seed: int = 0,
     ) -> None:
-        super().__init__(data, loss, penalty, discriminators, aggregate)
+        super().__init__(data, loss, penalty, discriminators, aggregate, lam, targets)
         with seeded(seed):
-            self.generator = generator or nets.generator_for(
+            generator = generator or nets.generator_for(
                 self.shape, latent_size, width=width
             )
-            self.discriminator = self.build_discriminator(discriminator, width)
+            self.take_sides(generator, discriminator, width)
         self.latent_size = latent_size_of(self.generator, latent_size)
 
     def draw(self, real: Batch) -> Fake:

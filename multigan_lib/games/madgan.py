@@ -4,12 +4,12 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import nets
 from ..datasets import Batch
 from ..losses import diversity
-from .adversarial import at_least, choice
+from .adversarial import Discriminators, at_least, choice
 from .game import Fake, Losses
 from .mixture import MixtureGame
 
@@ -36,11 +36,10 @@ class MADGAN(MixtureGame):
             an independent one to each.
         per_generator: fakes of each generator in a training step; by default about as
             many fakes in all as there are real samples.
-        discriminators, aggregate: see :class:`AdversarialGame`.
+        discriminators, aggregate, lam: see :class:`AdversarialGame`.
         latent_size, width: of the default networks.
         generator: a ``nets.Bank`` of K generators of your own.
-        discriminator: a network of your own, samples -> (n, K+1); for several
-            discriminators a ``nets.Bank`` of them.
+        discriminator: of your own, samples -> (n, K+1), as for ``GAN``.
         seed: seed of the initial weights.
 
     Raises:
@@ -60,9 +59,10 @@ class MADGAN(MixtureGame):
         latent_size: int | None = None,
         width: int | None = None,
         generator: nets.Bank | None = None,
-        discriminator: nn.Module | None = None,
+        discriminator: Discriminators = None,
         discriminators: int = 1,
         aggregate: str = "mean",
+        lam: float = 1.0,
         seed: int = 0,
     ) -> None:
         at_least("generators", generators, 1)
@@ -81,6 +81,7 @@ class MADGAN(MixtureGame):
             discriminator=discriminator,
             discriminators=discriminators,
             aggregate=aggregate,
+            lam=lam,
             penalty=0.0,
             seed=seed,
         )
@@ -101,10 +102,10 @@ class MADGAN(MixtureGame):
         ]
         return Losses(adversarial=torch.stack(losses).mean())
 
-    def realness(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return the logit of the last output, moved to equal priors, (n,).
+    def realness_each(self, x: Tensor) -> Tensor:
+        """Return the logits of the last outputs, moved to equal priors, (N, n).
 
         At the optimum D_real / (1 - D_real) = w p_d / (K p_m), with w the real weight.
         """
         shift = math.log(self.generators / self.real_weight)
-        return super().realness(x, labels) + shift
+        return super().realness_each(x) + shift

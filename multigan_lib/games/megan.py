@@ -11,7 +11,13 @@ from .. import gumbel, nets
 from ..datasets import Batch
 from ..losses import gating
 from ..nets.mlp import hidden_layers
-from .adversarial import AdversarialGame, at_least, choice, latent_size_of
+from .adversarial import (
+    AdversarialGame,
+    Discriminators,
+    at_least,
+    choice,
+    latent_size_of,
+)
 from .game import Fake, Losses, Samples, evaluating, seeded
 from .mixture import check_bank
 
@@ -109,11 +115,10 @@ class MEGAN(AdversarialGame):
         temperature: τ > 0 at step 0.
         temperature_rate: rate ≥ 0 at which it falls, per step.
         temperature_floor: least temperature ≥ 0; 0 is no floor.
-        loss, penalty, discriminators, aggregate: see :class:`AdversarialGame`.
+        loss, penalty, discriminators, aggregate, lam: see :class:`AdversarialGame`.
         latent_size, width: of the default networks.
         generator: a ``nets.Bank`` of K generators (``nets.Generator``) of your own.
-        discriminator: a network of your own, samples -> (n,) logits; for several
-            discriminators a ``nets.Bank`` of them.
+        discriminator: of your own, samples -> (n,) logits, as for ``GAN``.
         seed: seed of the initial weights.
 
     Raises:
@@ -138,14 +143,15 @@ class MEGAN(AdversarialGame):
         latent_size: int | None = None,
         width: int | None = None,
         generator: nets.Bank | None = None,
-        discriminator: nn.Module | None = None,
+        discriminator: Discriminators = None,
         discriminators: int = 1,
         aggregate: str = "mean",
+        lam: float = 1.0,
         penalty: float | None = None,
         seed: int = 0,
     ) -> None:
         at_least("generators", generators, 2)
-        super().__init__(data, loss, penalty, discriminators, aggregate)
+        super().__init__(data, loss, penalty, discriminators, aggregate, lam)
         choice("gate", gate, ("learnt", "random"))
         if adapt not in (None, "raise", "lower"):
             raise ValueError(f"adapt must be None, 'raise' or 'lower', got {adapt!r}")
@@ -169,8 +175,7 @@ class MEGAN(AdversarialGame):
                 chooser = Gate(generators, experts.num_features, self.latent_size)
             else:
                 chooser = RandomGate(generators)
-            self.generator = GatedGenerators(experts, chooser)
-            self.discriminator = self.build_discriminator(discriminator, width)
+            self.take_sides(GatedGenerators(experts, chooser), discriminator, width)
 
     @property
     def temperature(self) -> Tensor:

@@ -3,12 +3,12 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import nets
 from ..datasets import Batch
 from ..losses import diversity
-from .adversarial import at_least, choice
+from .adversarial import Discriminators, at_least, choice
 from .game import Fake, Losses
 from .mixture import MixtureGame
 
@@ -47,13 +47,12 @@ class MGAN(MixtureGame):
             64 real samples, with K = 10.
         policy: what each generator owns: ``"own_first"`` as in the paper,
             ``"own_last"`` or ``"own_all"``.
-        loss, penalty, discriminators, aggregate: see :class:`AdversarialGame`. With
+        loss, penalty, discriminators, aggregate, lam: see :class:`AdversarialGame`. Of
             several discriminators each has its own classifier, whose diversity terms
             are averaged.
         latent_size, width: of the default networks.
         generator: a ``nets.Bank`` of K generators of your own.
-        discriminator: a network of your own, samples -> (n, 1 + heads); for several
-            discriminators a ``nets.Bank`` of them.
+        discriminator: of your own, samples -> (n, 1 + heads), as for ``GAN``.
         seed: seed of the initial weights.
 
     Raises:
@@ -77,9 +76,10 @@ class MGAN(MixtureGame):
         latent_size: int | None = None,
         width: int | None = None,
         generator: nets.Bank | None = None,
-        discriminator: nn.Module | None = None,
+        discriminator: Discriminators = None,
         discriminators: int = 1,
         aggregate: str = "mean",
+        lam: float = 1.0,
         penalty: float | None = None,
         seed: int = 0,
     ) -> None:
@@ -108,6 +108,7 @@ class MGAN(MixtureGame):
             discriminator=discriminator,
             discriminators=discriminators,
             aggregate=aggregate,
+            lam=lam,
             penalty=penalty,
             seed=seed,
         )

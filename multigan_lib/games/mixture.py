@@ -7,7 +7,12 @@ from torch import Tensor, nn
 
 from .. import nets
 from ..datasets import Batch
-from .adversarial import AdversarialGame, at_least, latent_size_of
+from .adversarial import (
+    AdversarialGame,
+    Discriminators,
+    at_least,
+    latent_size_of,
+)
 from .game import Fake, Samples, seeded
 
 
@@ -15,7 +20,8 @@ class MixtureGame(AdversarialGame):
     """What the games of an equal mixture of K generators have in common.
 
     Args:
-        data, loss, penalty, discriminators, aggregate: see :class:`AdversarialGame`.
+        data, loss, penalty, discriminators, aggregate, lam: see
+            :class:`AdversarialGame`.
         generators: number K of generators.
         outputs: numbers a discriminator gives for one sample.
         policy: what each generator owns, see ``nets.Bank``.
@@ -25,8 +31,7 @@ class MixtureGame(AdversarialGame):
         offset: whether the batch norms of the generators' trunk learn an offset.
         latent_size, width: of the default networks.
         generator: a ``nets.Bank`` of K generators of your own.
-        discriminator: a network of your own, samples -> (n, outputs); for several
-            discriminators a ``nets.Bank`` of them.
+        discriminator: of your own, samples -> (n, outputs), as for ``GAN``.
         seed: seed of the initial weights.
     """
 
@@ -44,26 +49,27 @@ class MixtureGame(AdversarialGame):
         latent_size: int | None,
         width: int | None,
         generator: nets.Bank | None,
-        discriminator: nn.Module | None,
+        discriminator: Discriminators,
         discriminators: int,
         aggregate: str,
+        lam: float,
         penalty: float | None,
         seed: int,
     ) -> None:
-        super().__init__(data, loss, penalty, discriminators, aggregate)
+        super().__init__(data, loss, penalty, discriminators, aggregate, lam)
         self.generators = generators
         self.shared_noise = shared_noise
         if per_generator is not None:
             at_least("per_generator", per_generator, 1)
         self.per_generator = per_generator
         with seeded(seed):
-            self.generator = generator or nets.Bank(
+            generator = generator or nets.Bank(
                 lambda: nets.generator_for(self.shape, latent_size, width, offset),
                 generators,
                 policy,
             )
-            self.discriminator = self.build_discriminator(discriminator, width, outputs)
-        check_bank(self.generator, generators)
+            check_bank(generator, generators)
+            self.take_sides(generator, discriminator, width, outputs)
         self.latent_size = latent_size_of(self.generator, latent_size)
 
     def draw(self, real: Batch) -> Fake:

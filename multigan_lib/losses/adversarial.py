@@ -1,6 +1,6 @@
 """Adversarial losses of a two-player game, as functions of the discriminator's logits.
 
-Every loss takes logits of any shape and comes in two forms:
+Every adversarial loss takes logits of any shape and comes in two forms:
 
 - `loss(real, fake)`: what the discriminator minimises,
 - `loss(fake)`: what the generator minimises.
@@ -15,11 +15,12 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import relu, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, relu, softplus
 
 __all__ = [
     "gradient_penalty",
     "hinge",
+    "label_smoothing",
     "least_squares",
     "minimax",
     "nonsaturating",
@@ -48,6 +49,38 @@ def nonsaturating(real: Tensor, fake: Tensor | None = None) -> Tensor:
     if fake is None:
         return softplus(-real).mean()
     return minimax(real, fake)
+
+
+def label_smoothing(
+    real: Tensor,
+    fake: Tensor,
+    real_target: Tensor | float = 0.9,
+    fake_target: Tensor | float = 0.1,
+) -> Tensor:
+    """The discriminator's cross-entropy with targets other than 1 and 0.
+
+    With expected targets a (real) and b (fake), drawn independently of the samples, the
+    optimum is D = (a p_d + b p_g) / (p_d + p_g): its threshold for p_d = p_g is
+    (a + b)/2.
+
+    Args:
+        real, fake: logits.
+        real_target, fake_target: targets in [0, 1], one for all or one for each. Above
+            1 the loss has no lower bound.
+
+    Source: Szegedy et al., Rethinking the Inception architecture (CVPR 2016), section
+    7; for games Salimans et al., Improved techniques for training GANs (2016), section
+    3.4, who smooth the real target only.
+    """
+    pairs = ((real, real_target), (fake, fake_target))
+    return torch.stack(
+        [
+            binary_cross_entropy_with_logits(
+                logits, torch.as_tensor(target, device=logits.device).expand_as(logits)
+            )
+            for logits, target in pairs
+        ]
+    ).sum()
 
 
 def least_squares(real: Tensor, fake: Tensor | None = None) -> Tensor:

@@ -98,8 +98,8 @@ class MLPDiscriminator(Discriminator):
         sizes = [dimensions, *hidden]
         trunk = hidden_layers(sizes, "none" if norm == "spectral" else norm)
         if dropout:
-            blocks = (nn.Sequential(*block, nn.Dropout(dropout)) for block in trunk)
-            trunk = nn.Sequential(*blocks)
+            drops = (nn.Sequential(block, nn.Dropout(dropout)) for block in trunk)
+            trunk = nn.Sequential(*drops)
         super().__init__(trunk, sizes[-1], (dimensions,), outputs)
         init_normal(self)
         if norm == "spectral":

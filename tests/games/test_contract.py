@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 import multigan_lib as mg
 
@@ -14,11 +15,19 @@ GAMES = {
     "MGAN pairwise": {"generators": 3, "divergence": "pairwise"},
     "MADGAN": {"generators": 3},
     "MEGAN": {"generators": 3},
+    "GMAN": {"discriminators": 3},
+    "GMAN boosting": {"discriminators": 3, "aggregate": "boosting"},
+    "GMAN learnt": {"discriminators": 3, "aggregate": "learnt", "slices": True},
+    "GMAN different": {},
 }
 
 
 def build(name, shape=POINTS, **arguments):
     kind = mg.games.GAMES[name.split()[0]]
+    if name == "GMAN different":
+        arguments = {"discriminators": 3} | arguments
+        rates = [0.1 * k for k in range(arguments["discriminators"])]
+        arguments = {"discriminator": {"dropout": rates}} | arguments
     width = {"width": 8} if len(shape) == 1 else {"width": 4}
     return kind(shape, **(width | {"latent_size": 6} | GAMES[name] | arguments))
 
@@ -127,8 +136,9 @@ def test_a_resumed_run_equals_an_unbroken_one(name, discriminators, tmp_path):
 @games
 def test_several_discriminators_differ_and_are_averaged_or_chosen(name):
     real, values = batch(POINTS), {}
-    for rule in ("minimum", "mean", "maximum"):
+    for rule in ("minimum", "geometric", "mean", "softmax", "maximum"):
         game = build(name, discriminators=4, aggregate=rule)
+        game.eval()
         for p in game.discriminator.parameters():
             torch.nn.init.normal_(p, generator=torch.Generator().manual_seed(p.numel()))
         for k, own in enumerate(game.discriminator.own):
@@ -136,7 +146,36 @@ def test_several_discriminators_differ_and_are_averaged_or_chosen(name):
                 p.data.add_(0.3 * k)
         torch.manual_seed(0)
         values[rule] = game.generator_loss(real, game.draw(real))["adversarial"].item()
-    assert values["minimum"] < values["mean"] < values["maximum"]
+    assert values["minimum"] < values["geometric"] < values["mean"]
+    assert values["mean"] < values["softmax"] < values["maximum"]
+
+
+@games
+def test_the_generator_can_learn_the_sharpness(name):
+    game = build(name, discriminators=3, aggregate="learnt", lam=2.0)
+    assert torch.isclose(game.sharpness, torch.tensor(2.0))
+    losses = game.generator_loss(batch(POINTS), game.draw(batch(POINTS)))
+    assert torch.isclose(losses["regulation"], torch.tensor(-0.002))
+    losses.total.backward()
+    assert dict(game.generator.named_parameters())["raw_sharpness"].grad is not None
+    with pytest.raises(ValueError, match="lam must be finite, and above 0"):
+        build(name, aggregate="learnt", lam=0.0)
+
+
+@games
+def test_discriminators_of_your_own_come_in_any_form(name):
+    game = build(name, discriminators=3)
+    networks = [game.discriminator.network(k) for k in range(3)]
+    x = batch(POINTS).x
+    game.eval()
+    for own in (networks, nn.ModuleList(networks), game.discriminator):
+        same = build(name, discriminators=3, discriminator=own)
+        assert torch.equal(same.realness_each(x), game.realness_each(x))
+    alone = build(name, discriminators=1, discriminator=networks[:1])
+    if "GMAN boosting" not in name:
+        assert torch.allclose(alone.realness(x), game.realness_each(x)[0], atol=1e-6)
+    with pytest.raises(ValueError, match="not 2 networks"):
+        build(name, discriminators=3, discriminator=networks[:2])
 
 
 @games

@@ -369,7 +369,10 @@ def test_fakes_of_a_step():
         ({"aggregate": "median"}, "unknown aggregate 'median'"),
         ({"per_generator": 0}, "per_generator must be 1 or more"),
         ({"generator": nn.Linear(3, 2)}, "nets.Bank of 3, got a Linear"),
-        ({"discriminators": 2, "discriminator": nn.Linear(2, 4)}, "pass a nets.Bank"),
+        (
+            {"discriminators": 2, "discriminator": nn.Linear(2, 4)},
+            "pass a list",
+        ),
     ],
 )
 def test_bad_settings(arguments, words):

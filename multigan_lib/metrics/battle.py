@@ -1,7 +1,7 @@
 """Battles: games compared by letting each one's discriminator judge the other.
 
 The generative adversarial metric (GAM) of Im, Kim, Jiang and Memisevic, "Generating
-images with recurrent adversarial networks" (arXiv 1602.05110): the judges
+images with recurrent adversarial networks" (arXiv 1602.05110), section 4: the judges
 are swapped, and what counts are error rates. A judge errs on a test image that it
 calls generated, and on a sample that it calls real.
 """
@@ -192,7 +192,7 @@ def gam(
             size without ``resize``, or of unlike channels; a judge without a threshold
             (a Wasserstein critic) or with NaN for an answer.
 
-    Source: Im et al. (2016), their battle between GANs.
+    Source: Im et al. (2016), section 4.
     """
     games = {"game_1": game_1, "game_2": game_2}
     met = tournament(

@@ -4,7 +4,7 @@ Each function takes the generator's adversarial losses V against every discrimin
 (N,), its own term only, without that of the real samples, and returns a scalar; further
 axes are kept. A large loss is that of a harsh discriminator, which rejects the samples.
 
-Source: Durugkar et al., Generative multi-adversarial networks (ICLR 2017), section 3.
+Source: Durugkar et al., Generative multi-adversarial networks (ICLR 2017), §§ 3-4.
 """
 
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def softmax(values=None, lam=None):
         A scalar between min V and max V; with `lam` alone, `softmax(2.0)` or
         `softmax(lam=2.0)`, the rule itself, a function of the values.
 
-    Source: Durugkar et al. (ICLR 2017), section 3; weights fixed by us, see
+    Source: Durugkar et al. (ICLR 2017), section 4; weights fixed by us, see
     `softmax_official`.
     """
     if lam is None:
@@ -79,7 +79,7 @@ def softmax_official(values: Tensor, lam: float | Tensor) -> Tensor:
     dF/dV_i = w_i [1 + λ(V_i - F)] is negative where V_i < F - 1/λ: there the generator
     is rewarded for *displeasing* discriminator i. Kept for comparison.
 
-    Source: Durugkar et al. (ICLR 2017), section 3, as in the authors' code.
+    Source: Durugkar et al. (ICLR 2017), section 4, as in the authors' code.
     """
     return ((lam * values).softmax(0) * values).sum(0)
 
@@ -95,7 +95,7 @@ def geometric(values: Tensor) -> Tensor:
         ValueError: if the values are not all of one sign; on an accelerator, where
             looking would make it wait, the result is NaN instead.
 
-    Source: Durugkar et al. (ICLR 2017), section 3.
+    Source: Durugkar et al. (ICLR 2017), sections 3-4.
     """
     sign, size = _sign_and_size(values)
     return sign * size.log().mean(0).exp()
@@ -110,7 +110,7 @@ def harmonic(values: Tensor) -> Tensor:
         ValueError: if the values are not all of one sign; on an accelerator the result
             is NaN instead.
 
-    Source: Durugkar et al. (ICLR 2017), section 3.
+    Source: Durugkar et al. (ICLR 2017), sections 3-4.
     """
     sign, size = _sign_and_size(values)
     return sign / size.reciprocal().mean(0)

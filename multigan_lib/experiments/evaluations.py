@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -217,6 +217,53 @@ def _halves(
             total[f"fid_half{name}"] = total.get(f"fid_half{name}", 0.0) + score.value
     how = How(score.features, half, f"halves of {held.name} {held.split}")
     return {name: (value / halvings, how) for name, value in total.items()}
+
+
+def point_losses(
+    game: Game, data: Any, history: History, settings: Mapping[str, Any], seed: int
+) -> Outcome:
+    """Mode coverage as `point_modes`, and how much the losses swing."""
+    modes = point_modes(game, data, history, settings, seed)
+    measured, curves = _losses(history)
+    return replace(
+        modes, metrics=modes.metrics | measured, curves=modes.curves | curves
+    )
+
+
+def image_losses(
+    game: Game, data: Any, history: History, settings: Mapping[str, Any], seed: int
+) -> Outcome:
+    """How much the losses swing, and FID where there are features for these images."""
+    measured, curves = _losses(history)
+    held = data_sets.load(**settings["held_out"])
+    samples = _samples(game, len(held), seed)
+    if settings["fid"]:
+        score = metrics.fid(held, samples)
+        measured["fid"] = (score.value, How(score.features, len(held), score.split))
+    return Outcome(measured, _first(samples, 64), curves)
+
+
+POINTS_OF_A_CURVE = 100
+
+
+def _losses(
+    history: History,
+) -> tuple[dict[str, tuple[float, How]], dict[str, tuple[list[int], list[float]]]]:
+    """Spread of each player's loss, and the loss itself as a curve of means.
+
+    ``generator_spread``, ``discriminator_spread``: standard deviation of the
+    adversarial loss over the last half of the steps.
+    """
+    spreads, curves = {}, {}
+    for player in ("generator", "discriminator"):
+        loss = history.terms[f"{player}/adversarial"]
+        last = loss[len(loss) // 2 :]
+        spreads[f"{player}_spread"] = (float(last.std()), How(n=len(last)))
+        each = max(1, len(loss) // POINTS_OF_A_CURVE)
+        means = loss[: len(loss) // each * each].reshape(-1, each).mean(1)
+        steps = [each * (i + 1) for i in range(len(means))]
+        curves[player] = (steps, means.tolist())
+    return spreads, curves
 
 
 def stacked_modes(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..results import How
 from .evaluations import Outcome
 
 Section = Mapping[str, Any]
@@ -20,6 +21,8 @@ class Recipe:
         train: arguments of ``train``; ``steps`` counts from the beginning.
         measure: arguments of ``evaluate``.
         evaluate: (game, data, history, measure, seed) → :class:`Outcome`.
+        compare: (games by variant, measure, seed) → metrics of them all together, each
+            a value and how it was measured; or None.
         variants: name → arguments of the game that differ.
         paper: what differs at the papers' scale: section → arguments.
         seeds: how many seeds a run has where none is said.
@@ -31,6 +34,7 @@ class Recipe:
     train: Section
     evaluate: Callable[..., Outcome]
     measure: Section = field(default_factory=dict)
+    compare: Callable[..., dict[str, tuple[float, How]]] | None = None
     variants: Mapping[str, Section] = field(default_factory=lambda: {"": {}})
     paper: Mapping[str, Section] = field(default_factory=dict)
     seeds: int = 3

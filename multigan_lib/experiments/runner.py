@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .. import datasets, figures, nets, paths, results
-from ..games import GAMES, Game, Samples
+from ..games import GAMES, Game, Samples, load
 from ..games.game import seeded
 from ..results import How, Record
 from ..training import train
@@ -90,7 +90,8 @@ def run(
             label = f"{title} {variant} seed {seed}".replace("  ", " ")
             print(f"{label}: {', '.join(told[:6])}", flush=True)
     runs = [_kept(kept) for kept in places.values()]
-    record = _assemble(title, recipe, config, seeds, runs)
+    together = [_compare(recipe, config, seed, places) for seed in range(seeds)]
+    record = _assemble(title, recipe, config, seeds, runs, together)
     picture = figures.png(_picture(record, runs, data))
     results.write(record, picture, folder)
     return results.read(title, folder)
@@ -189,10 +190,7 @@ def _play(
     save_file(picture, place / "picture.safetensors")
     commit, dirty = provenance.commit()
     result = {
-        "metrics": {
-            metric: {"value": repr(value), **asdict(how)}
-            for metric, (value, how) in outcome.metrics.items()
-        },
+        "metrics": _metrics(outcome.metrics),
         "curves": outcome.curves,
         "run": {
             "variant": variant,
@@ -205,15 +203,50 @@ def _play(
         },
         "versions": provenance.versions(),
     }
-    draft = place / "result.part"
+    _write(place / "result.json", result)
+
+
+def _compare(
+    recipe: Recipe,
+    config: Mapping[str, Any],
+    seed: int,
+    places: Mapping[tuple[str, int], Path],
+) -> dict[str, Any]:
+    """What the games of a seed give together, kept beside what each gave."""
+    if recipe.compare is None:
+        return {}
+    kept = {variant: places[variant, seed] for variant in recipe.variants}
+    versions = hashlib.sha256("".join(p.name for p in kept.values()).encode())
+    folder = next(iter(kept.values())).parent
+    path = folder / f"together-{seed}-{versions.hexdigest()[:8]}.json"
+    if not path.is_file():
+        games = {name: load(place / "checkpoint") for name, place in kept.items()}
+        _write(path, _metrics(recipe.compare(games, config["measure"], seed)))
+    return _read_metrics(json.loads(path.read_text()))
+
+
+def _metrics(metrics: Mapping[str, tuple[float, How]]) -> dict[str, Any]:
+    return {
+        name: {"value": repr(value), **asdict(how)}
+        for name, (value, how) in metrics.items()
+    }
+
+
+def _read_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
+    for metric in metrics.values():
+        metric["value"] = float(metric["value"])
+    return metrics
+
+
+def _write(path: Path, result: Mapping[str, Any]) -> None:
+    draft = path.with_suffix(".part")
     draft.write_text(json.dumps(result))
-    draft.replace(place / "result.json")
+    draft.replace(path)
 
 
 def _kept(place: Path) -> dict[str, Any]:
     result = json.loads((place / "result.json").read_text())
-    for metric in result["metrics"].values():
-        metric["value"] = float(metric["value"])
+    _read_metrics(result["metrics"])
     result["picture"] = Samples(**load_file(place / "picture.safetensors"))
     return result
 
@@ -224,14 +257,14 @@ def _assemble(
     config: dict[str, Any],
     seeds: int,
     runs: list[dict[str, Any]],
+    together: list[dict[str, Any]],
 ) -> Record:
     metrics: dict[str, list[float]] = {}
     how: dict[str, How] = {}
     curves: dict[str, dict[str, list]] = {}
-    for result in runs:
-        variant = result["run"]["variant"]
-        ending = f"/{variant}" if variant else ""
-        for name, entry in result["metrics"].items():
+
+    def add(entries: Mapping[str, Any], ending: str) -> None:
+        for name, entry in entries.items():
             fields = dict(entry)
             metrics.setdefault(name + ending, []).append(fields.pop("value"))
             if how.setdefault(name + ending, How(**fields)) != How(**fields):
@@ -240,6 +273,13 @@ def _assemble(
                     f"{how[name + ending]}, then {How(**fields)}); remove "
                     f"{paths.cache() / 'runs' / title} and run again"
                 )
+
+    for entries in together:
+        add(entries, "")
+    for result in runs:
+        variant = result["run"]["variant"]
+        ending = f"/{variant}" if variant else ""
+        add(result["metrics"], ending)
         for name, (steps, values) in result["curves"].items():
             curve = curves.setdefault(name + ending, {"steps": steps, "values": []})
             curve["values"].append(values)

@@ -4,6 +4,7 @@ import ast
 import inspect
 import json
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -138,7 +139,7 @@ def sample(
 
 @app.command()
 def run(
-    name: Annotated[str, typer.Argument(help="The recipe; see list.")],
+    names: Annotated[list[str], typer.Argument(help="Recipes; see list.")],
     seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
     scale: Annotated[str, typer.Option(help="small or paper.")] = "small",
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps.")] = None,
@@ -148,15 +149,64 @@ def run(
     ] = None,
     jobs: Annotated[int, typer.Option(help="Seeds at a time, a thread each.")] = 1,
 ) -> None:
-    """Run a recipe over seeds and write its record; what is done is not done again."""
+    """Run recipes over seeds and write their records; nothing is done twice."""
     from . import experiments
 
+    for name in names:
+        experiments.find(name)  # a wrong name is told before anything runs
     try:
-        record = experiments.run(name, seeds, scale, device, out, jobs)
+        for name in names:
+            print(experiments.run(name, seeds, scale, device, out, jobs))
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         raise typer.Exit(130) from None
-    print(record)
+
+
+@app.command()
+def battle(
+    paths: Annotated[list[Path], typer.Argument(help="Folders of trained games.")],
+    data: Annotated[
+        str | None,
+        typer.Option(help="Images held out; by default the data set of the first."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Part that no game saw.")] = "test",
+    n: Annotated[int | None, typer.Option(help="Images and samples to judge.")] = None,
+    judges: Annotated[
+        str, typer.Option(help="Several discriminators: mean, or each in turn.")
+    ] = "mean",
+    tolerance: Annotated[float, typer.Option(help="How near to 1 r_test must be.")] = (
+        0.2
+    ),
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Scale images to each judge's size.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Makes it repeatable.")] = 0,
+) -> None:
+    """Let trained games judge each other's samples: the adversarial metric."""
+    from . import games, metrics
+
+    if len(paths) < 2:
+        raise ValueError("a battle needs two trained games or more: name their folders")
+    players = {str(path): games.load(path) for path in paths}
+    if len(players) < len(paths):
+        raise ValueError("a game does not battle itself here: name each folder once")
+    source: dict[str, Any] = {"name": data or _recorded(paths[0]).get("name")}
+    if source["name"] is None:
+        raise ValueError(f"{paths[0]} does not say what it was trained on: add --data")
+    shape = players[str(paths[0])].shape
+    if len(shape) == 3:
+        source |= {"split": split, "image_size": shape[-1]}
+    held = _load(source)
+    points = hasattr(held, "means")
+    test = held.sample(n or 4096, seed=seed + 1) if points else held
+    result = metrics.tournament(
+        players, test, n=n, judges=judges, tolerance=tolerance, resize=resize, seed=seed
+    )
+    print(f"judged on {held}")
+    for a, b in combinations(players, 2):
+        print(f"{a} (game_1) against {b} (game_2): {result.battles[a, b]}")
+    if len(players) > 2:
+        print(result)
 
 
 @app.command()

@@ -216,3 +216,34 @@ def test_an_unknown_command_and_no_command_show_the_usage(command):
     assert code == 2 and "frobnicate" in error
     code, text, error = command()
     assert "train" in text + error and "run" in text + error
+
+
+def test_trained_games_battle(command, tmp_path):
+    for name, steps in (("good", 60), ("raw", 0), ("third", 20)):
+        train(command, tmp_path / name, "--steps", steps)
+    paths = [tmp_path / name for name in ("good", "raw", "third")]
+    code, text, _ = command("battle", *paths[:2], "--n", 200)
+    assert code == 0 and "ring" in text and "r_samples" in text
+    assert f"{paths[0]} (game_1) against {paths[1]} (game_2)" in text
+    code, text, _ = command("battle", *paths, "--data", "ring", "--judges", "each")
+    assert code == 0 and text.count("against") == 3 and "points" in text
+    for words, told in (
+        (paths[:1], "needs two trained games"),
+        ((paths[0], paths[0]), "name each folder once"),
+        ((*paths, "--data", "digits"), "shape"),
+        ((*paths, "--judges", "all"), "unknown judges 'all'"),
+    ):
+        code, _, error = command("battle", *words)
+        assert code == 2 and told in error
+
+
+def test_a_battle_of_image_games_is_judged_by_images_held_out(command, tmp_path):
+    for name in "ab":
+        words = ("--data", "digits", "--image-size", 16, "--width", 4, "--steps", 1)
+        command("train", "gan", "--out", tmp_path / name, *words, "--device", "cpu")
+    code, text, error = command("battle", tmp_path / "a", tmp_path / "b", "--n", 40)
+    assert code == 0, error
+    assert "digits test" in text and "n = 40" in text
+    (tmp_path / "a" / "data.json").unlink()
+    code, _, error = command("battle", tmp_path / "a", tmp_path / "b")
+    assert code == 2 and "add --data" in error

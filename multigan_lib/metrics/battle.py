@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, softplus
 
+from ..games.game import seeded
 from .images import BATCH, ImageSet, image_set
 from .ratios import rate, ratio_interval
 
@@ -169,7 +170,7 @@ def gam(
     Where a judge makes no error at all, one more observation of error ½ is counted.
 
     Args:
-        game_1, game_2: games, or anything else with ``sample(n, seed=)``, whose result
+        game_1, game_2: games, or anything else with ``sample(n)``, whose result
             has ``x``, and ``realness(x)``: a logit for each sample that is 0 where real
             and generated are equally likely under equal priors.
         test_images: held-out data: `ImageData`, `Samples`, or a float tensor, images
@@ -256,7 +257,7 @@ def tournament(
     on_test = _hear(bench, _test_batches(test, n, seed), "the test images")
     on = {}
     for name, game in games.items():
-        parts = game.sample(n, seed=seed).x.split(BATCH)
+        parts = _draw(game, n, seed).split(BATCH)
         on[name] = _hear(bench, parts, f"the samples of {name}")
     battles = {}
     for a, b in permutations(games, 2):
@@ -299,7 +300,7 @@ class _Judge:
         if not hasattr(game, "sample") or not hasattr(game, "realness"):
             raise TypeError(f"{name} must be a game, got {type(game).__name__}")
         self.name, self.game, self.judges, self.resize = name, game, judges, resize
-        self.shape = tuple(game.sample(1, seed=seed).x.shape[1:])
+        self.shape = tuple(_draw(game, 1, seed).shape[1:])
 
     def logits(self, x: Tensor, what: str) -> Tensor:
         x = self.fitted(x, what)
@@ -327,6 +328,11 @@ class _Judge:
                 f"shape {shape}; resize=True scales them"
             )
         return interpolate(x, self.shape[1:], mode="bilinear", antialias=True)
+
+
+def _draw(game: Any, n: int, seed: int) -> Tensor:
+    with seeded(seed, getattr(game, "device", None)):
+        return game.sample(n).x
 
 
 @torch.no_grad()

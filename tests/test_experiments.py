@@ -10,7 +10,7 @@ import torch
 
 import multigan_lib as mg
 from multigan_lib import experiments, nets, paths
-from multigan_lib.experiments import evaluations, recipes, runner
+from multigan_lib.experiments import battles, evaluations, recipes, runner
 from multigan_lib.experiments.recipe import Recipe
 
 TINY = Recipe(
@@ -171,6 +171,73 @@ def test_several_generators_are_measured_one_by_one(project, monkeypatch, game):
     monkeypatch.setitem(recipes.RECIPES, "tiny", many)
     measured = run(seeds=1).metrics
     assert 0 <= measured["nmi"][0] < 0.5 and 0 < measured["active"][0] <= 1
+
+
+@pytest.fixture
+def duel(project, monkeypatch):
+    """A recipe of two tiny image games and their battle, and how often they met."""
+    held_out = {"name": "digits", "split": "test", "image_size": 16}
+    recipe = Recipe(
+        about="A test of a battle.",
+        data={"name": "digits", "split": "train", "image_size": 16},
+        game={"latent_size": 4, "width": 2},
+        train={"steps": 4, "batch_size": 8},
+        evaluate=evaluations.image_losses,
+        measure={"held_out": held_out, "fid": True},
+        compare=battles.every_pair,
+        variants={
+            "one": {"name": "GAN"},
+            "two": {"name": "GMAN", "discriminators": 2, "targets": "noisy"},
+        },
+    )
+    monkeypatch.setitem(recipes.RECIPES, "tiny", recipe)
+    return recipe
+
+
+def test_the_games_of_a_seed_battle_each_other(duel, monkeypatch):
+    met = []
+    compare = duel.compare
+
+    def counting(games, *arguments):
+        met.append(list(games))
+        return compare(games, *arguments)
+
+    changed = replace(duel, compare=counting)
+    monkeypatch.setitem(recipes.RECIPES, "tiny", changed)
+    record = run(seeds=1)
+    assert record.metrics == run(seeds=1).metrics
+    record = run(seeds=2)
+    assert met == [["one", "two"]] * 2, "nothing is judged twice"
+    one, two = (
+        mg.games.load(folder / "checkpoint")
+        for name in ("one", "two")
+        for folder in (paths.cache() / "runs" / "tiny").glob(f"{name}-1-*")
+    )
+    held = mg.data.load(**duel.measure["held_out"])
+    seed = evaluations.SAMPLE_SEED + 1
+    battle = mg.metrics.gam(one, two, held, seed=seed)
+    measured = {name: values[1] for name, values in record.metrics.items()}
+    assert measured["r_samples"] == battle.r_samples
+    assert measured["r_test"] == battle.r_test
+    side = {-1: "game_1", 0: "tie", 1: "game_2"}
+    assert side[measured["winner"]] == battle.winner
+    # The report's code, written out: -log of the mean probability, labels not swapped.
+    x = two.sample(len(held), seed=seed).x
+    code = -one.realness(x).sigmoid().log().mean()
+    x = one.sample(len(held), seed=seed).x
+    code /= -two.realness_each(x).sigmoid().mean(0).log().mean()
+    assert measured["code_r_samples"] == pytest.approx(code.item(), rel=1e-5)
+    assert measured["generator_spread/one"] >= 0 and measured["fid/two"] > 0
+    steps, values = record.series("generator/one")
+    assert steps.tolist() == [1, 2, 3, 4] and values.shape == (2, 4)
+
+
+def test_of_more_than_two_games_every_pair_is_named(duel, monkeypatch):
+    three = {**duel.variants, "three": {"name": "GAN", "loss": "hinge"}}
+    monkeypatch.setitem(recipes.RECIPES, "tiny", replace(duel, variants=three))
+    measured = run(seeds=1).metrics
+    pairs = {name.partition("/")[2] for name in measured if name.startswith("r_test/")}
+    assert pairs == {"one against two", "one against three", "two against three"}
 
 
 def test_paper_scale_is_a_record_of_its_own(project):

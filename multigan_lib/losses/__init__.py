@@ -1,5 +1,5 @@
 """Losses as pure functions of logits, of a gate's choices, or of values."""
 
-from multigan_lib.losses import adversarial, aggregate, diversity, gating
+from multigan_lib.losses import adversarial, aggregate, boosting, diversity, gating
 
-__all__ = ["adversarial", "aggregate", "diversity", "gating"]
+__all__ = ["adversarial", "aggregate", "boosting", "diversity", "gating"]

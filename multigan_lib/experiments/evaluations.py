@@ -72,9 +72,9 @@ def _generators(game: Any, samples: Samples, data: Any) -> dict[str, float]:
         metrics.mode_coverage(samples.x[samples.source == k], data).modes
         for k in samples.source.unique()
     ]
-    distance, mode = torch.cdist(samples.x.double(), data.means).min(1)
-    good = distance <= metrics.modes.RADIUS * data.std
-    sharing = homogeneity_score(samples.source[good], mode[good])
+    nearest = metrics.mode_coverage(samples, data).nearest
+    good = nearest >= 0
+    sharing = homogeneity_score(samples.source[good], nearest[good])
     return {
         "modes_per_generator": sum(covered) / len(covered),
         "separation": float(sharing) if good.any() else math.nan,

@@ -66,7 +66,7 @@ BATTLE_DCGAN = replace(
     BATTLE,
     about="One discriminator against five on MNIST, convolutions only.",
     game={"latent_size": 100, "width": 32},
-    train={"steps": 1_500, "batch_size": 100, "lr": 1e-4},
+    train={"steps": 1_000, "batch_size": 100, "lr": 1e-4},
     paper={**BATTLE.paper, "train": {"steps": 12_000}},
 )
 CIFAR_MEASURE: Section = {"held_out": {**CIFAR, "split": "test[8000:]"}, "fid": False}

@@ -40,25 +40,26 @@ RECIPES: dict[str, Recipe] = {
         RING,
         about="A plain GAN on the ring of eight Gaussians, at the rates of mgan_ring.",
         train=TUNED,
-        seeds=5,
+        seeds=3,
     ),
     "mgan_ring_paper_rates": replace(
         MGAN_RING,
         about="MGAN on the ring, all players at the paper's constant rate of 2e-4.",
         train=RING.train,
-        seeds=4,
+        seeds=3,
     ),
     "mgan_ring_batch64": replace(
         MGAN_RING,
         about="MGAN on the ring at the paper's rates and its batch of 64.",
         train={**RING.train, "batch_size": 64},
+        seeds=4,
     ),
     "mgan_ring_paper_weight": replace(
         MGAN_RING,
         about="MGAN on the ring at the paper's rates, the classifier weighted by beta.",
         game={**MGAN_RING.game, "classifier_weight": 0.125},
         train=RING.train,
-        seeds=4,
+        seeds=3,
     ),
     "mgan_ring_generators": replace(
         MGAN_RING,
@@ -79,6 +80,7 @@ RECIPES: dict[str, Recipe] = {
         about="MGAN with four generators on the ring at the paper's constant rates.",
         game={**MGAN_RING.game, "generators": 4},
         train=RING.train,
+        seeds=2,
     ),
     "mgan_ring_beta": replace(
         MGAN_RING,

@@ -91,7 +91,7 @@ def feature_network(features: str | nn.Module) -> FeatureNetwork:
 
     Raises:
         ValueError, TypeError: an unknown name, or a module without `num_features`.
-        RuntimeError: Inception cannot be had.
+        OSError: Inception cannot be had.
         FileNotFoundError, ValueError: a frozen network's files are missing or damaged.
     """
     if isinstance(features, FeatureNetwork):
@@ -227,7 +227,7 @@ def _inception() -> FeatureNetwork:
 
         network = Inception("inception-v3-compat", ["2048", "logits_unbiased"])
     except Exception as error:  # the download's errors are of many kinds
-        raise RuntimeError(
+        raise OSError(
             f"Inception cannot be had ({error}): it needs `pip install torch-fidelity` "
             "and, once, the network for its weights; or use features='mnist', 'digits' "
             "or a module of your own"

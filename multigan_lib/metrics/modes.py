@@ -35,6 +35,7 @@ class ModeCoverage:
             for modes shrunken to points, NaN if no mode has two samples.
         n: number of samples.
         counts: high-quality samples of each mode, int64 (M,).
+        nearest: each sample's nearest mode, (n,), -1 where it is not within 3σ.
     """
 
     modes: int
@@ -43,6 +44,7 @@ class ModeCoverage:
     variance_ratio: float
     n: int
     counts: np.ndarray
+    nearest: Tensor
 
     def __str__(self) -> str:
         return (
@@ -108,6 +110,7 @@ def mode_coverage(x: Tensor | Samples, mixture: PointMixture) -> ModeCoverage:
         / (_truncated_variance() * mixture.std**2),
         n=n,
         counts=counts.numpy(),
+        nearest=torch.where(good, mode, -1),
     )
 
 

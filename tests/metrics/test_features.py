@@ -193,7 +193,7 @@ def test_inception_without_its_weights(monkeypatch):
 
     monkeypatch.setattr(inception, "FeatureExtractorInceptionV3", offline)
     features._inception.cache_clear()
-    with pytest.raises(RuntimeError, match=r"no network.*features='mnist'"):
+    with pytest.raises(OSError, match=r"no network.*features='mnist'"):
         feature_network("inception")
 
 
@@ -204,7 +204,7 @@ def test_inception_without_its_library(monkeypatch):
         None,
     )
     features._inception.cache_clear()
-    with pytest.raises(RuntimeError, match="pip install torch-fidelity"):
+    with pytest.raises(OSError, match="pip install torch-fidelity"):
         feature_network("inception")
 
 

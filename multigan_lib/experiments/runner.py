@@ -5,22 +5,21 @@ import inspect
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .. import datasets, figures, nets, paths, results
-from ..games import GAMES, Game, Samples, load
+from ..games import GAMES, Game
 from ..games.game import seeded
-from ..results import How, Record
+from ..results import Record
 from ..training import train
 from ..training.settings import resolve_device
-from . import provenance
+from . import assembly, provenance
 from .recipe import Recipe
 from .recipes import find
 
@@ -85,14 +84,14 @@ def run(
     ]
     for variant, seed in _play_all(tasks, jobs):
         if progress:
-            metrics = _kept(places[variant, seed])["metrics"]
+            metrics = assembly.read_run(places[variant, seed])["metrics"]
             told = [f"{k} {v['value']:.4g}" for k, v in metrics.items()]
             label = f"{title} {variant} seed {seed}".replace("  ", " ")
             print(f"{label}: {', '.join(told[:6])}", flush=True)
-    runs = [_kept(kept) for kept in places.values()]
-    together = [_compare(recipe, config, seed, places) for seed in range(seeds)]
-    record = _assemble(title, recipe, config, seeds, runs, together)
-    picture = figures.png(_picture(record, runs, data))
+    runs = [assembly.read_run(kept) for kept in places.values()]
+    together = [assembly.compare(recipe, config, seed, places) for seed in range(seeds)]
+    record = assembly.assemble(title, recipe, config, seeds, runs, together)
+    picture = figures.png(assembly.draw(record, runs, data))
     results.write(record, picture, folder)
     return results.read(title, folder)
 
@@ -190,7 +189,7 @@ def _play(
     save_file(picture, place / "picture.safetensors")
     commit, dirty = provenance.commit()
     result = {
-        "metrics": _metrics(outcome.metrics),
+        "metrics": assembly.as_json(outcome.metrics),
         "curves": outcome.curves,
         "run": {
             "variant": variant,
@@ -203,132 +202,7 @@ def _play(
         },
         "versions": provenance.versions(),
     }
-    _write(place / "result.json", result)
-
-
-def _compare(
-    recipe: Recipe,
-    config: Mapping[str, Any],
-    seed: int,
-    places: Mapping[tuple[str, int], Path],
-) -> dict[str, Any]:
-    """What the games of a seed give together, kept beside what each gave."""
-    if recipe.compare is None:
-        return {}
-    kept = {variant: places[variant, seed] for variant in recipe.variants}
-    versions = hashlib.sha256("".join(p.name for p in kept.values()).encode())
-    folder = next(iter(kept.values())).parent
-    path = folder / f"together-{seed}-{versions.hexdigest()[:8]}.json"
-    if not path.is_file():
-        games = {name: load(place / "checkpoint") for name, place in kept.items()}
-        _write(path, _metrics(recipe.compare(games, config["measure"], seed)))
-    return _read_metrics(json.loads(path.read_text()))
-
-
-def _metrics(metrics: Mapping[str, tuple[float, How]]) -> dict[str, Any]:
-    return {
-        name: {"value": repr(value), **asdict(how)}
-        for name, (value, how) in metrics.items()
-    }
-
-
-def _read_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
-    for metric in metrics.values():
-        metric["value"] = float(metric["value"])
-    return metrics
-
-
-def _write(path: Path, result: Mapping[str, Any]) -> None:
-    draft = path.with_suffix(".part")
-    draft.write_text(json.dumps(result))
-    draft.replace(path)
-
-
-def _kept(place: Path) -> dict[str, Any]:
-    result = json.loads((place / "result.json").read_text())
-    _read_metrics(result["metrics"])
-    result["picture"] = Samples(**load_file(place / "picture.safetensors"))
-    return result
-
-
-def _assemble(
-    title: str,
-    recipe: Recipe,
-    config: dict[str, Any],
-    seeds: int,
-    runs: list[dict[str, Any]],
-    together: list[dict[str, Any]],
-) -> Record:
-    metrics: dict[str, list[float]] = {}
-    how: dict[str, How] = {}
-    curves: dict[str, dict[str, list]] = {}
-
-    def add(entries: Mapping[str, Any], ending: str) -> None:
-        for name, entry in entries.items():
-            fields = dict(entry)
-            metrics.setdefault(name + ending, []).append(fields.pop("value"))
-            if how.setdefault(name + ending, How(**fields)) != How(**fields):
-                raise ValueError(
-                    f"seeds of {title} were measured differently ({name}: "
-                    f"{how[name + ending]}, then {How(**fields)}); remove "
-                    f"{paths.cache() / 'runs' / title} and run again"
-                )
-
-    for entries in together:
-        add(entries, "")
-    for result in runs:
-        variant = result["run"]["variant"]
-        ending = f"/{variant}" if variant else ""
-        add(result["metrics"], ending)
-        for name, (steps, values) in result["curves"].items():
-            curve = curves.setdefault(name + ending, {"steps": steps, "values": []})
-            curve["values"].append(values)
-    scale = "" if config["scale"] == "small" else f" --scale {config['scale']}"
-    return Record(
-        recipe=title,
-        about=recipe.about,
-        command=f"python -m multigan_lib run {title.removesuffix('_paper')} "
-        f"--seeds {seeds}{scale}",
-        config=config,
-        seeds=list(range(seeds)),
-        metrics=metrics,
-        how=how,
-        runs=[result["run"] for result in runs],
-        versions=runs[-1]["versions"],
-        curves=curves,
-    )
-
-
-def _picture(record: Record, runs: list[dict[str, Any]], data: Any) -> Any:
-    """Draw a record's samples.
-
-    Points: a panel a run. Images: a block of rows a run; where there are several
-    generators, a row for each, of the first seed of every variant.
-    """
-    names = [
-        f"{run['run']['variant']} seed {run['run']['seed']}".strip() for run in runs
-    ]
-    pictures: list[Samples] = [result["picture"] for result in runs]
-    if pictures[0].x.ndim == 2:
-        return figures.panels(pictures, data, names)
-    if any(picture.source.any() for picture in pictures):
-        kept = [p for p, r in zip(pictures, runs, strict=True) if not r["run"]["seed"]]
-        columns, width = 8, 5
-        labels = [
-            f"{run['run']['variant']} G{picture.source[row * 8]}".strip()
-            for picture, run in zip(pictures, runs, strict=True)
-            if not run["run"]["seed"]
-            for row in range(len(picture.x) // 8)
-        ]
-        chosen = torch.cat([picture.x for picture in kept])
-    else:
-        rows = max(1, 64 // (8 * len(runs))) if len(runs) > 4 else 3
-        columns, width = 16 if len(pictures[0].x) >= 16 * rows else 8, 8
-        chosen = torch.cat([picture.x[: rows * columns] for picture in pictures])
-        labels = [name if row == 0 else "" for name in names for row in range(rows)]
-    return figures.sample_grid(
-        chosen, columns=columns, limit=len(chosen), rows=labels, width=width
-    )
+    assembly.write_json(place / "result.json", result)
 
 
 def _refuse_fewer(title: str, seeds: int, folder: Any) -> None:

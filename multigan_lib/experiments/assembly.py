@@ -1,0 +1,141 @@
+"""From what each run gave, and what its games give together, to a record."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from .. import figures, paths
+from ..games import Samples, load
+from ..results import How, Record
+from .recipe import Recipe
+
+
+def read_run(place: Path) -> dict[str, Any]:
+    result = json.loads((place / "result.json").read_text())
+    _numbers(result["metrics"])
+    result["picture"] = Samples(**load_file(place / "picture.safetensors"))
+    return result
+
+
+def as_json(metrics: Mapping[str, tuple[float, How]]) -> dict[str, Any]:
+    return {
+        name: {"value": repr(value), **asdict(how)}
+        for name, (value, how) in metrics.items()
+    }
+
+
+def _numbers(metrics: dict[str, Any]) -> dict[str, Any]:
+    for metric in metrics.values():
+        metric["value"] = float(metric["value"])
+    return metrics
+
+
+def write_json(path: Path, result: Mapping[str, Any]) -> None:
+    draft = path.with_suffix(".part")
+    draft.write_text(json.dumps(result))
+    draft.replace(path)
+
+
+def compare(
+    recipe: Recipe,
+    config: Mapping[str, Any],
+    seed: int,
+    places: Mapping[tuple[str, int], Path],
+) -> dict[str, Any]:
+    """What the games of a seed give together, kept beside what each gave."""
+    if recipe.compare is None:
+        return {}
+    kept = {variant: places[variant, seed] for variant in recipe.variants}
+    versions = hashlib.sha256("".join(p.name for p in kept.values()).encode())
+    folder = next(iter(kept.values())).parent
+    path = folder / f"together-{seed}-{versions.hexdigest()[:8]}.json"
+    if not path.is_file():
+        games = {name: load(place / "checkpoint") for name, place in kept.items()}
+        write_json(path, as_json(recipe.compare(games, config["measure"], seed)))
+    return _numbers(json.loads(path.read_text()))
+
+
+def assemble(
+    title: str,
+    recipe: Recipe,
+    config: dict[str, Any],
+    seeds: int,
+    runs: list[dict[str, Any]],
+    together: list[dict[str, Any]],
+) -> Record:
+    metrics: dict[str, list[float]] = {}
+    how: dict[str, How] = {}
+    curves: dict[str, dict[str, list]] = {}
+
+    def add(entries: Mapping[str, Any], ending: str) -> None:
+        for name, entry in entries.items():
+            fields = dict(entry)
+            metrics.setdefault(name + ending, []).append(fields.pop("value"))
+            if how.setdefault(name + ending, How(**fields)) != How(**fields):
+                raise ValueError(
+                    f"seeds of {title} were measured differently ({name}: "
+                    f"{how[name + ending]}, then {How(**fields)}); remove "
+                    f"{paths.cache() / 'runs' / title} and run again"
+                )
+
+    for entries in together:
+        add(entries, "")
+    for result in runs:
+        variant = result["run"]["variant"]
+        ending = f"/{variant}" if variant else ""
+        add(result["metrics"], ending)
+        for name, (steps, values) in result["curves"].items():
+            curve = curves.setdefault(name + ending, {"steps": steps, "values": []})
+            curve["values"].append(values)
+    scale = "" if config["scale"] == "small" else f" --scale {config['scale']}"
+    return Record(
+        recipe=title,
+        about=recipe.about,
+        command=f"python -m multigan_lib run {title.removesuffix('_paper')} "
+        f"--seeds {seeds}{scale}",
+        config=config,
+        seeds=list(range(seeds)),
+        metrics=metrics,
+        how=how,
+        runs=[result["run"] for result in runs],
+        versions=runs[-1]["versions"],
+        curves=curves,
+    )
+
+
+def draw(record: Record, runs: list[dict[str, Any]], data: Any) -> Any:
+    """Draw a record's samples.
+
+    Points: a panel a run. Images: a block of rows a run; where there are several
+    generators, a row for each, of the first seed of every variant.
+    """
+    names = [
+        f"{run['run']['variant']} seed {run['run']['seed']}".strip() for run in runs
+    ]
+    pictures: list[Samples] = [result["picture"] for result in runs]
+    if pictures[0].x.ndim == 2:
+        return figures.panels(pictures, data, names)
+    if any(picture.source.any() for picture in pictures):
+        kept = [p for p, r in zip(pictures, runs, strict=True) if not r["run"]["seed"]]
+        columns, width = 8, 5
+        labels = [
+            f"{run['run']['variant']} G{picture.source[row * 8]}".strip()
+            for picture, run in zip(pictures, runs, strict=True)
+            if not run["run"]["seed"]
+            for row in range(len(picture.x) // 8)
+        ]
+        chosen = torch.cat([picture.x for picture in kept])
+    else:
+        rows = max(1, 64 // (8 * len(runs))) if len(runs) > 4 else 3
+        columns, width = 16 if len(pictures[0].x) >= 16 * rows else 8, 8
+        chosen = torch.cat([picture.x[: rows * columns] for picture in pictures])
+        labels = [name if row == 0 else "" for name in names for row in range(rows)]
+    return figures.sample_grid(
+        chosen, columns=columns, limit=len(chosen), rows=labels, width=width
+    )

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from .. import checkpoint
 from ..datasets import Spec
 from .adversarial import AdversarialGame
@@ -37,7 +35,7 @@ __all__ = [
 
 def describe(game: Game) -> dict:
     """Return what :func:`load` needs to build ``game`` again, ready for JSON."""
-    own = [name for name, v in game.arguments.items() if _holds_networks(v)]
+    own = [name for name, v in game.arguments.items() if _is_code(v)]
     arguments = {n: None if n in own else v for n, v in game.arguments.items()}
     return {
         "class": type(game).__name__,
@@ -48,10 +46,11 @@ def describe(game: Game) -> dict:
     }
 
 
-def _holds_networks(value: Any) -> bool:
+def _is_code(value: Any) -> bool:
+    """Whether an argument is, or holds, a network or function of the user's own."""
     if isinstance(value, list | tuple):
-        return any(map(_holds_networks, value))
-    return isinstance(value, nn.Module)
+        return any(map(_is_code, value))
+    return callable(value)
 
 
 def load(path: str | Path, game: Game | None = None) -> Game:

@@ -1,7 +1,7 @@
 """Games in which one or several discriminators tell real from generated samples."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias, TypeGuard
 
 import torch
@@ -25,6 +25,8 @@ LOSSES = {
 }
 Discriminators: TypeAlias = nn.Module | Sequence[nn.Module] | Mapping[str, Any] | None
 """One network or several of the user's own, arguments for the usual ones, or None."""
+Aggregate: TypeAlias = str | Callable[[Tensor], Tensor]
+"""Name of an aggregate, or a function of the losses (N,)."""
 SIGNED = ("minimax", "nonsaturating", "least_squares")
 """Losses of which a generator's values all have one sign."""
 MEANS = {rule.__name__: rule for rule in (aggregate.geometric, aggregate.harmonic)}
@@ -64,8 +66,9 @@ class AdversarialGame(Game):
             2017, sections 3-4; see ``losses.aggregate``): ``"mean"``, ``"maximum"``
             (the harshest), ``"minimum"`` (the most lenient), ``"softmax"`` between mean
             and maximum, ``"softmax_official"``, ``"geometric"``, ``"harmonic"``, or
-            ``"learnt"``, a softmax whose λ the generator learns. What the
-            discriminators themselves minimise is always the mean of their losses.
+            ``"learnt"``, a softmax whose λ the generator learns; or a function of your
+            own of the losses (N,). What the discriminators themselves minimise is
+            always the mean of their losses.
         lam: sharpness λ of the softmax: 0 is the mean, a large one the maximum. Where
             λ is learnt, the value it starts from.
         targets: what the discriminators are trained to say of real and of generated
@@ -85,13 +88,15 @@ class AdversarialGame(Game):
         loss: str,
         penalty: float | None,
         discriminators: int,
-        aggregate: str,
+        aggregate: Aggregate,
         lam: float,
         targets: tuple[float, float] | str = (1.0, 0.0),
     ) -> None:
         super().__init__(data)
         self.loss = choice("loss", loss, LOSSES)
-        self.aggregate = choice("aggregate", aggregate, self.aggregates)
+        if not callable(aggregate):
+            choice("aggregate", aggregate, self.aggregates)
+        self.aggregate = aggregate
         self.discriminators = at_least("discriminators", discriminators, 1)
         if penalty is None:
             penalty = 10.0 if loss == "wasserstein" else 0.0
@@ -211,6 +216,8 @@ class AdversarialGame(Game):
         """Return the generator's losses against all discriminators, aggregated."""
         loss = LOSSES[self.loss]
         losses = torch.stack([loss(logits) for logits in self.logit(of_fake)])
+        if callable(self.aggregate):
+            return {"adversarial": self.aggregate(losses)}
         if self.aggregate not in SOFT:
             return {"adversarial": AGGREGATES[self.aggregate](losses)}
         sharpness = self.sharpness

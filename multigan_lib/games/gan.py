@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .. import nets
 from ..datasets import Batch
-from .adversarial import AdversarialGame, Discriminators, latent_size_of
+from .adversarial import AdversarialGame, Aggregate, Discriminators, latent_size_of
 from .game import Fake, Samples, seeded
 
 
@@ -43,7 +43,7 @@ class GAN(AdversarialGame):
         generator: nn.Module | None = None,
         discriminator: Discriminators = None,
         discriminators: int = 1,
-        aggregate: str = "mean",
+        aggregate: Aggregate = "mean",
         lam: float = 1.0,
         penalty: float | None = None,
         targets: tuple[float, float] | str = (1.0, 0.0),

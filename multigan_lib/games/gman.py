@@ -8,7 +8,7 @@ from torch.nn.functional import softplus
 
 from ..datasets import Batch
 from ..losses import boosting
-from .adversarial import LOSSES, AdversarialGame, Discriminators
+from .adversarial import LOSSES, AdversarialGame, Aggregate, Discriminators
 from .game import Fake, Losses
 from .gan import GAN
 
@@ -53,7 +53,7 @@ class GMAN(GAN):
         data: Any,
         *,
         discriminators: int = 5,
-        aggregate: str = "mean",
+        aggregate: Aggregate = "mean",
         lam: float = 1.0,
         slices: bool = False,
         loss: str = "nonsaturating",

@@ -13,6 +13,7 @@ from ..losses import gating
 from ..nets.mlp import hidden_layers
 from .adversarial import (
     AdversarialGame,
+    Aggregate,
     Discriminators,
     at_least,
     choice,
@@ -145,7 +146,7 @@ class MEGAN(AdversarialGame):
         generator: nets.Bank | None = None,
         discriminator: Discriminators = None,
         discriminators: int = 1,
-        aggregate: str = "mean",
+        aggregate: Aggregate = "mean",
         lam: float = 1.0,
         penalty: float | None = None,
         seed: int = 0,

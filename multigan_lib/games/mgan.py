@@ -8,7 +8,7 @@ from torch import Tensor
 from .. import nets
 from ..datasets import Batch
 from ..losses import diversity
-from .adversarial import Discriminators, at_least, choice
+from .adversarial import Aggregate, Discriminators, at_least, choice
 from .game import Fake, Losses
 from .mixture import MixtureGame
 
@@ -78,7 +78,7 @@ class MGAN(MixtureGame):
         generator: nets.Bank | None = None,
         discriminator: Discriminators = None,
         discriminators: int = 1,
-        aggregate: str = "mean",
+        aggregate: Aggregate = "mean",
         lam: float = 1.0,
         penalty: float | None = None,
         seed: int = 0,

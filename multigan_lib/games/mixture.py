@@ -9,6 +9,7 @@ from .. import nets
 from ..datasets import Batch
 from .adversarial import (
     AdversarialGame,
+    Aggregate,
     Discriminators,
     at_least,
     latent_size_of,
@@ -51,7 +52,7 @@ class MixtureGame(AdversarialGame):
         generator: nets.Bank | None,
         discriminator: Discriminators,
         discriminators: int,
-        aggregate: str,
+        aggregate: Aggregate,
         lam: float,
         penalty: float | None,
         seed: int,

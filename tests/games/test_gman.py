@@ -196,3 +196,17 @@ def test_a_checkpoint_holds_a_family_but_not_networks_of_your_own(tmp_path):
         mg.games.load(tmp_path / "b")
     again = mg.games.load(tmp_path / "b", make(discriminators=2, discriminator=own))
     assert torch.equal(again.realness(x), game.cpu().realness(x))
+
+
+def test_an_aggregate_of_your_own_is_a_function_of_the_losses(tmp_path):
+    ring, real = mg.data.ring(), batch()
+    rule = mg.losses.aggregate.softmax(3.0)
+    own, named = make(aggregate=rule), make(aggregate="softmax", lam=3.0)
+    fake = own.draw(real)
+    assert torch.equal(
+        own.generator_loss(real, fake).total, named.generator_loss(real, fake).total
+    )
+    mg.train(own, ring, steps=1, batch_size=8, checkpoint=tmp_path, progress=False)
+    with pytest.raises(ValueError, match="your own aggregate"):
+        mg.games.load(tmp_path)
+    assert int(mg.games.load(tmp_path, make(aggregate=rule)).step) == 1

@@ -85,27 +85,28 @@ class Battle:
         low, high = self.samples_interval
         if not self.fair:
             return (
-                f"r_test = {self.r_test:.3g} is not within "
-                f"{1 / (1 + self.tolerance):.3g} to {1 + self.tolerance:.3g}: the "
-                "judges are not equally good on the test images"
+                f"r_test = {self.r_test:.3g}, so the judges are not equally good on "
+                f"the test images (within {self.tolerance:.0%})"
             )
         if low <= 1 <= high:
             return f"r_samples may be 1: it lies between {low:.3g} and {high:.3g}"
         return (
-            f"judge 1 is fooled by {self.errors['samples_1']:.1%} of game 2's samples, "
-            f"judge 2 by {self.errors['samples_2']:.1%} of game 1's"
+            f"judge 1 lets pass {self.errors['samples_1']:.1%} of game 2's samples, "
+            f"judge 2 {self.errors['samples_2']:.1%} of game 1's"
         )
 
     def __str__(self) -> str:
-        def ratio(name: str, value: float, interval: tuple[float, float]) -> str:
-            return f"{name} {value:.3g} ({interval[0]:.3g} to {interval[1]:.3g})"
-
         verdict = "a tie" if self.winner == "tie" else f"{self.winner} wins"
+        ratios = (
+            f"{name} {value:.3g} ({low:.3g} to {high:.3g})"
+            for name, value, (low, high) in (
+                ("r_test", self.r_test, self.test_interval),
+                ("r_samples", self.r_samples, self.samples_interval),
+            )
+        )
         return (
-            f"{verdict}: {self.reason}; "
-            f"{ratio('r_test', self.r_test, self.test_interval)}, "
-            f"{ratio('r_samples', self.r_samples, self.samples_interval)}, "
-            f"{self.level:.0%} intervals, n = {self.n}"
+            f"{verdict}: {self.reason}\n"
+            f"{', '.join(ratios)}; {self.level:.0%} intervals, n = {self.n}"
         )
 
 

@@ -51,7 +51,7 @@ BATTLE = Recipe(
         "discriminator": {"width": 16},
         "targets": "noisy",
     },
-    train={"steps": 2_000, "batch_size": 64},
+    train={"steps": 2_100, "batch_size": 64},
     evaluate=evaluations.image_losses,
     measure={"held_out": {**MNIST_32, "split": "test[8000:]"}, "fid": True},
     compare=battles.every_pair,
@@ -66,7 +66,7 @@ BATTLE_DCGAN = replace(
     BATTLE,
     about="One discriminator against five on MNIST, convolutions only.",
     game={"latent_size": 100, "width": 32},
-    train={"steps": 1_000, "batch_size": 100, "lr": 1e-4},
+    train={"steps": 1_100, "batch_size": 100, "lr": 1e-4},
     paper={**BATTLE.paper, "train": {"steps": 12_000}},
 )
 CIFAR_MEASURE: Section = {"held_out": {**CIFAR, "split": "test[8000:]"}, "fid": False}
@@ -85,7 +85,7 @@ RECIPES: dict[str, Recipe] = {
         about="One discriminator against five on CIFAR-10, networks of half the width.",
         data=CIFAR,
         game={**BATTLE.game, "width": 16, "discriminator": {"width": 8}},
-        train={**BATTLE.train, "steps": 1_500},
+        train={**BATTLE.train, "steps": 1_600},
         measure=CIFAR_MEASURE,
         paper={
             **CIFAR_PAPER,

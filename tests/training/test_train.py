@@ -102,6 +102,32 @@ def test_the_discriminators_step_leaves_the_generators_gradients_alone():
     assert all(p.requires_grad for p in game.parameters())
 
 
+@pytest.mark.parametrize("discriminators", [1, 3])
+def test_the_judges_statistics_are_of_real_and_generated_samples_alike(
+    discriminators, monkeypatch
+):
+    # One network after another, so that the hook sees each.
+    monkeypatch.setattr(mg.nets.bank, "FOLD_BELOW", {"cpu": (0, 0)})
+    digits = mg.data.load("digits", image_size=16)
+    game = image_game(discriminators=discriminators)
+    seen = []
+
+    def watch(norm, inputs):
+        if norm.training and norm.momentum:
+            seen.append(inputs[0].mean((0, 2, 3)).detach())
+
+    nets = game.discriminator.own if discriminators > 1 else [game.discriminator]
+    norms = [m for m in nets[0].modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    norms[0].register_forward_pre_hook(watch)
+    mg.train(game, digits, steps=3, batch_size=8, **QUIET)
+    assert len(seen) == 6, "real and generated in the discriminator's step only"
+    mean = torch.zeros_like(seen[0])
+    for batch in seen:
+        mean = 0.9 * mean + 0.1 * batch
+    assert torch.allclose(norms[0].running_mean, mean, atol=1e-6)
+    assert norms[0].momentum == 0.1
+
+
 @pytest.mark.parametrize("kind", ["points", "images"])
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(tmp_path, kind):
     options = {"batch_size": 16, "ema": 0.9, "snapshot_every": 4, "d_steps": 2, **QUIET}

@@ -91,8 +91,8 @@ class Battle:
         if low <= 1 <= high:
             return f"r_samples may be 1: it lies between {low:.3g} and {high:.3g}"
         return (
-            f"judge 1 lets pass {self.errors['samples_1']:.1%} of game 2's samples, "
-            f"judge 2 {self.errors['samples_2']:.1%} of game 1's"
+            f"judge 1 passes {self.errors['samples_1']:.1%} of game 2, "
+            f"judge 2 {self.errors['samples_2']:.1%} of game 1"
         )
 
     def __str__(self) -> str:
@@ -104,10 +104,7 @@ class Battle:
                 ("r_samples", self.r_samples, self.samples_interval),
             )
         )
-        return (
-            f"{verdict}: {self.reason}\n"
-            f"{', '.join(ratios)}; {self.level:.0%} intervals, n = {self.n}"
-        )
+        return f"{verdict}: {self.reason}\n{', '.join(ratios)}, n = {self.n}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
 from .. import checkpoint as files
@@ -159,9 +158,12 @@ def _play(
         run.take_snapshot_if_due()
         if checkpoint and run.done % save_every == 0 and run.done < total:
             settle()
+            run.balance_judge()
             run.save(checkpoint)
             saved = run.done
     settle()
+    if saved < run.done:
+        run.balance_judge()
     if checkpoint and (saved < run.done or not files.exists(checkpoint)):
         run.save(checkpoint)
     if interrupted.is_set():
@@ -222,25 +224,15 @@ def _total(done: int, steps: int | None, until: int | None) -> int:
 
 @contextmanager
 def _frozen(module: nn.Module) -> Iterator[None]:
-    """Leave ``module`` as it is; gradients of its inputs stay.
-
-    Its batch norms' running statistics rest too. They are those of the judge
-    (``Game.realness``), which holds real and generated samples to be equally likely:
-    with the generator's step they would be of generated samples for two thirds.
-    """
+    """Leave out gradients of ``module``'s weights; those of its inputs stay."""
     weights = [weight for weight in module.parameters() if weight.requires_grad]
-    norms = [(m, m.momentum) for m in module.modules() if isinstance(m, _BatchNorm)]
     for weight in weights:
         weight.requires_grad_(False)
-    for norm, _ in norms:
-        norm.momentum = 0.0
     try:
         yield
     finally:
         for weight in weights:
             weight.requires_grad_(True)
-        for norm, momentum in norms:
-            norm.momentum = momentum
 
 
 @contextmanager

@@ -7,15 +7,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Adam
 
 from .. import checkpoint as files
 from ..games import Game, Losses, Samples, describe
+from ..games.game import seeded
 from .history import History
 from .settings import PRECISIONS, Settings
 
 SIDES = ("discriminator", "generator")
 SNAPSHOT_SEED = 0
+JUDGED_BATCHES = 16
 
 
 class Run:
@@ -57,6 +60,38 @@ class Run:
         optimizer.zero_grad(set_to_none=True)
         losses.total.backward()
         optimizer.step()
+
+    @torch.no_grad()
+    def balance_judge(self) -> None:
+        """Estimate the running statistics of the discriminator's batch norms anew.
+
+        They make no difference to training, but they are the judge's, of ``realness``:
+        it is to hold real and generated samples for equally likely, and those that
+        training leaves behind are of former weights, and more of generated samples. The
+        means over as many batches of either, for the present weights, take their place.
+        """
+        norms: list[Any] = [
+            part
+            for part in self.game.discriminator.modules()
+            if isinstance(part, _BatchNorm) and part.track_running_stats
+        ]
+        if not norms:
+            return
+        kept = [
+            (norm, norm.momentum, norm.num_batches_tracked.clone()) for norm in norms
+        ]
+        position = self.stream.state_dict()
+        with seeded(self.settings.seed, self.device), self.autocast():
+            for i in range(JUDGED_BATCHES):
+                real = next(self.stream)
+                for j, x in enumerate((real.x, self.game.sample(len(real.x)).x)):
+                    for norm in norms:
+                        norm.momentum = 1 / (2 * i + j + 1)  # a mean over all so far
+                    self.game.discriminator(x)
+        self.stream.load_state_dict(position)
+        for norm, momentum, tracked in kept:
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(tracked)
 
     def take_snapshot_if_due(self) -> None:
         """Keep samples from a fixed seed every ``snapshot_every`` steps."""

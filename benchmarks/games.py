@@ -1,11 +1,13 @@
-"""Training steps of the games of many generators against plain loops, side by side.
+"""Training steps of the games of many players against plain loops, side by side.
 
     python benchmarks/games.py [--device cuda] [--threads 2] [--only mgan]
 
-The plain program is what one writes without banks: K separate passes through generator
-and discriminator, one loss each, two Adam optimizers. Both make whole training steps on
-the same batches; the table gives the median of the ratios of neighbouring runs, so that
-a busy machine slows both alike. On one thread processor time is compared.
+The plain program is what one writes without banks. For many generators: K separate
+passes through generator and discriminator, one loss each, two Adam optimizers. For
+many discriminators: five modules, each with an optimizer and a backward pass of its
+own. Both programs make whole training steps on the same batches; the table gives the
+median of the ratios of neighbouring runs, so that a busy machine slows both alike. On
+one thread processor time is compared.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from multigan_lib.training.loop import _step
 from multigan_lib.training.run import Run
 from multigan_lib.training.settings import Settings, automatic_precision
 
-K = 10
+K, N = 10, 5
 SIZES = {
     "points, 64 reals": ((2,), None, 64),
     "points, 512 reals": ((2,), None, 512),
@@ -38,6 +40,19 @@ SIZES = {
     "32 px, width 128": ((3, 32, 32), 128, 64),
 }
 """Shape of the data, width of the networks, real samples a step."""
+REPORT_SIZES = {
+    "MNIST, GAN's networks": ((1, 32, 32), 16, 64),
+    "MNIST, DCGAN's networks": ((1, 32, 32), 32, 64),
+    "MNIST, DCGAN's, batch 100": ((1, 32, 32), 32, 100),
+    "CIFAR, GAN's networks": ((3, 32, 32), 16, 64),
+    "CIFAR, DCGAN's networks": ((3, 32, 32), 32, 64),
+    "CIFAR, DCGAN's, batch 100": ((3, 32, 32), 32, 100),
+    "16 px, GAN's networks": ((1, 16, 16), 16, 64),
+    "points, 64 reals": ((2,), None, 64),
+    "points, 512 reals": ((2,), None, 512),
+}
+"""The same for many discriminators, whose width is given; the generator's is 32 as in
+the course report on GMAN, which has these networks for images of 28 and 32 pixels."""
 
 
 class Plain:
@@ -163,6 +178,53 @@ class PlainMEGAN(Plain):
         return softplus(-fakes[0]).mean() + 100 * balance
 
 
+class PlainGMAN:
+    """A generator against N discriminators, one after another.
+
+    Args:
+        shape: of the data.
+        width: of the discriminators.
+    """
+
+    def __init__(self, shape: tuple, width: int | None) -> None:
+        self.net = _generator(shape)
+        self.judges = [mg.nets.discriminator_for(shape, width) for _ in range(N)]
+
+    def start(self, device: str) -> None:
+        """Move to the device and make the optimizers."""
+
+        def adam(module: nn.Module) -> torch.optim.Adam:
+            return torch.optim.Adam(module.to(device).parameters(), 2e-4, (0.5, 0.999))
+
+        self.adam_g = adam(self.net)
+        self.adams = [adam(judge) for judge in self.judges]
+
+    def step(self, real: Tensor) -> None:
+        """Make one step of every discriminator and one of the generator."""
+        with torch.no_grad():
+            fake = self.draw(real)
+        for judge, adam in zip(self.judges, self.adams, strict=True):
+            adam.zero_grad()
+            loss = softplus(-judge(real)).mean() + softplus(judge(fake)).mean()
+            loss.backward()
+            adam.step()
+        self.adam_g.zero_grad()
+        fake = self.draw(real)
+        losses = [softplus(-judge(fake)).mean() for judge in self.judges]
+        torch.stack(losses).mean().backward()
+        self.adam_g.step()
+
+    def draw(self, real: Tensor) -> Tensor:
+        """Return as many fakes as there are reals."""
+        return self.net(
+            torch.randn(len(real), self.net.latent_size, device=real.device)
+        )
+
+
+def _generator(shape: tuple) -> mg.nets.Generator:
+    return mg.nets.generator_for(shape, width=32 if len(shape) == 3 else None)
+
+
 GAMES: dict[str, tuple[Callable, Callable]] = {
     "mgan": (
         lambda shape, width: mg.games.MGAN(shape, generators=K, width=width),
@@ -176,6 +238,15 @@ GAMES: dict[str, tuple[Callable, Callable]] = {
         lambda shape, width: mg.games.MEGAN(shape, generators=K, width=width),
         PlainMEGAN,
     ),
+    "gman": (
+        lambda shape, width: mg.games.GMAN(
+            shape,
+            discriminators=N,
+            generator=_generator(shape),
+            discriminator={"width": width},
+        ),
+        PlainGMAN,
+    ),
 }
 
 
@@ -183,26 +254,34 @@ def main() -> None:
     """Time every case that was asked for."""
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
-    print(f"K = {K}, {arguments.device}, {arguments.threads} threads, whole steps")
+    print(
+        f"{K} generators or {N} discriminators, {arguments.device}, "
+        f"{arguments.threads} threads, whole steps"
+    )
     for name, (make, make_plain) in GAMES.items():
-        for size, (shape, width, batch) in SIZES.items():
+        sizes = REPORT_SIZES if name == "gman" else SIZES
+        for size, (shape, width, batch) in sizes.items():
             case = f"{name}, {size}"
             if arguments.only in case and not (
                 arguments.device == "cpu" and width == 128
             ):
                 game, plain = make(shape, width), make_plain(shape, width)
                 ours, ratio = measure(game, plain, batch, arguments)
-                print(f"{case:28} {1e3 * ours:8.1f} ms  plain loop {ratio:5.2f} ×")
+                print(f"{case:32} {1e3 * ours:8.1f} ms  plain loop {ratio:5.2f} ×")
 
 
 def measure(
-    game: mg.games.Game, plain: Plain, batch: int, arguments: argparse.Namespace
+    game: mg.games.Game,
+    plain: Plain | PlainGMAN,
+    batch: int,
+    arguments: argparse.Namespace,
 ) -> tuple[float, float]:
     """Seconds of the library's step, and how many times longer the plain loop takes."""
     device = torch.device(arguments.device)
     x = torch.rand(2048, *game.shape) * 2 - 1
     data = _Tensors(x.to(device), batch, game.shape)
-    game.to(device).train()
+    # As mg.train does.
+    game.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     run = Run(
         game,
         data,

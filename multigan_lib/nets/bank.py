@@ -29,7 +29,17 @@ import torch
 from torch import Tensor, nn
 
 from .base import Generator, is_sequence
-from .fold import fold, fold_forward, fold_plan, foldable, reads_shared, unfold
+from .fold import (
+    convolve_images,
+    fold,
+    fold_forward,
+    fold_plan,
+    foldable,
+    reads_images,
+    reads_shared,
+    split_first,
+    unfold,
+)
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 POLICIES = ("own_first", "own_last", "own_all")
@@ -57,6 +67,9 @@ class Stage:
         self.parts = parts
         self.plan = fold_plan(parts) if own and foldable(parts[0]) else None
         self.reads_shared = reads_shared(parts[0])
+        firsts, rests = zip(*map(split_first, parts), strict=True)
+        self.rests = rests if own and reads_images(firsts[0]) else None
+        self.firsts = firsts
         self.parameters = sum(p.numel() for p in parts[0].parameters())
         self.convolutional = any(
             isinstance(layer, CONVOLUTIONS) for layer in parts[0].modules()
@@ -241,8 +254,11 @@ class Bank(nn.Module):
             if shared and not stage.reads_shared:
                 x, shared = x.expand(k, *x.shape), False
             return unfold(fold_forward(stage.plan, x if shared else fold(x)), k)
-        inputs = [x] * k if shared else x
-        networks = zip(stage.parts, inputs, strict=True)
+        parts: Sequence[nn.Module] = stage.parts
+        inputs: Sequence[Tensor] = [x] * k if shared else list(x)
+        if stage.rests and shared and x.device.type == "cpu":
+            parts, inputs = stage.rests, convolve_images(stage.firsts, x)
+        networks = zip(parts, inputs, strict=True)
         return torch.stack([part(own) for part, own in networks])
 
     def _pick(self, stages: list[Stage], x: Tensor, source: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from torch import nn
 
 from .base import (
     Discriminator,
+    Flatten,
     Generator,
     ScaleBatchNorm2d,
     add_spectral_norm,
@@ -142,11 +143,11 @@ class DCGANDiscriminator(Discriminator):
                 block.append(nn.BatchNorm2d(after))
             elif kind == "layer":
                 block.append(nn.GroupNorm(1, after))
-            block.append(nn.LeakyReLU(0.2))
+            block.append(nn.LeakyReLU(0.2, inplace=True))
             if dropout:
                 block.append(nn.Dropout(dropout))
             blocks.append(nn.Sequential(*block))
-        trunk = nn.Sequential(*blocks, nn.Flatten())
+        trunk = nn.Sequential(*blocks, Flatten())
         super().__init__(trunk, maps[-1] * side * side, shape, outputs)
         init_normal(self)
         if norm == "spectral":

@@ -20,9 +20,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_weight
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .base import DropLast, ScaleBatchNorm2d, is_sequence
+from .base import DropLast, Flatten, ScaleBatchNorm2d, is_sequence
 from .resnet import Residual, SumPool
 
 ELEMENTWISE = (
@@ -50,6 +51,8 @@ def foldable(net: nn.Module) -> bool:
     if is_sequence(net) or type(net) is Residual:
         return all(foldable(child) for child in net.children())
     if isinstance(net, _BatchNorm) and net.momentum is None:
+        return False
+    if isinstance(net, nn.Conv2d) and net.padding_mode != "zeros":
         return False
     return type(net) in _LAYERS
 
@@ -95,6 +98,101 @@ def reads_shared(net: nn.Module) -> bool:
     return isinstance(net, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
 
 
+def split_first(net: nn.Module) -> tuple[nn.Module, nn.Sequential]:
+    """The layer that a network applies first, and the rest of it."""
+    rest: list[nn.Module] = []
+    while is_sequence(net) and len(net):
+        net, *after = net
+        rest = [*after, *rest]
+    return net, nn.Sequential(*rest)
+
+
+def reads_images(layer: nn.Module) -> bool:
+    """Whether `convolve_images` knows the layer and is made for it."""
+    return (
+        type(layer) is nn.Conv2d
+        and foldable(layer)
+        and layer.in_channels <= 4
+        and layer.groups == 1
+        and not isinstance(layer.padding, str)
+    )
+
+
+def convolve_images(layers: Sequence[nn.Conv2d], x: Tensor) -> Sequence[Tensor]:
+    """What K convolutions make of the same images, the channels last in memory.
+
+    Args:
+        layers: K convolutions that `reads_images`.
+        x: (B, C, H, W).
+
+    Returns:
+        K feature maps (B, F, H', W').
+    """
+    # A clone, because to `contiguous` a single channel is the last one already.
+    x = x.clone(memory_format=torch.channels_last)
+    if not _learns(x):
+        return [layer(x) for layer in layers]
+    weights, biases = zip(*((one.weight, one.bias) for one in layers), strict=True)
+    return _ImageConvolutions.apply(x, _geometry(layers[0]), *weights, *biases)
+
+
+class _ImageConvolutions(torch.autograd.Function):
+    """Convolutions of the same images, whose own gradient is a matrix product.
+
+    The CPU's convolutions work on blocks of 16 channels, of which images fill one or
+    three: the gradient of images, from which a generator learns, takes them longer than
+    all else. By hand it is the sum over the layers of (feature maps × weights), of
+    which the overlapping patches are added up once.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, geometry: Sequence, *parameters: Tensor
+    ) -> tuple[Tensor, ...]:
+        ctx.geometry = geometry
+        ctx.save_for_backward(x, *parameters)
+        k = len(parameters) // 2
+        pairs = zip(parameters[:k], parameters[k:], strict=True)
+        return tuple(F.conv2d(x, *pair, *geometry) for pair in pairs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, *parameters = ctx.saved_tensors
+        stride, padding, dilation = ctx.geometry
+        k = len(gradients)
+        weights, needed = parameters[:k], ctx.needs_input_grad
+        of_x = None
+        if needed[0]:
+            patches = sum(
+                g.permute(0, 2, 3, 1).flatten(0, 2) @ weight.flatten(1).to(g.dtype)
+                for g, weight in zip(gradients, weights, strict=True)
+            ).unflatten(0, (len(x), -1))
+            kernel = weights[0].shape[2:]
+            of_x = F.fold(patches.mT, x.shape[2:], kernel, dilation, padding, stride)
+        of_weights = [
+            conv2d_weight(x.to(g.dtype), weight.shape, g, stride, padding, dilation)
+            if need
+            else None
+            for g, weight, need in zip(
+                gradients, weights, needed[2 : 2 + k], strict=True
+            )
+        ]
+        of_biases = [
+            g.sum((0, 2, 3)) if need else None
+            for g, need in zip(gradients, needed[2 + k :], strict=True)
+        ]
+        return of_x, None, *of_weights, *of_biases
+
+
+def _geometry(layer: nn.Conv2d) -> tuple:
+    return layer.stride, layer.padding, layer.dilation
+
+
+def _learns(x: Tensor) -> bool:
+    """Whether a gradient of these images is wanted."""
+    return x.requires_grad and torch.is_grad_enabled()
+
+
 def _all(layers: Sequence[nn.Module], name: str) -> Any:
     """A parameter or buffer of all layers, concatenated; None where there is none."""
     values = [getattr(layer, name) for layer in layers]
@@ -121,9 +219,10 @@ def _conv(layers: Sequence[nn.Conv2d], x: Tensor) -> Tensor:
     # A shared input needs no groups: K layers that read it are one wide layer.
     groups = one.groups * (x.shape[1] // one.in_channels)
     weight, bias = _all(layers, "weight"), _all(layers, "bias")
-    return F.conv2d(
-        _layout(x), weight, bias, one.stride, one.padding, one.dilation, groups
-    )
+    x = _layout(x)
+    if x.device.type == "cpu" and reads_images(one) and groups == 1 and _learns(x):
+        return _ImageConvolutions.apply(x, _geometry(one), weight, bias)[0]
+    return F.conv2d(x, weight, bias, one.stride, one.padding, one.dilation, groups)
 
 
 def _conv_transpose(layers: Sequence[nn.ConvTranspose2d], x: Tensor) -> Tensor:
@@ -222,6 +321,7 @@ _LAYERS: dict[type[nn.Module], Callable[..., Tensor]] = {
     ScaleBatchNorm2d: _batch_norm,
     nn.GroupNorm: _group_norm,
     nn.LayerNorm: _layer_norm,
+    Flatten: _flatten,
     nn.Flatten: _flatten,
     nn.Unflatten: _unflatten,
     Residual: _residual,

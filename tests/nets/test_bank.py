@@ -164,6 +164,53 @@ def test_input_gradient_and_its_gradient_equal_the_reference(path):
             torch.testing.assert_close(parameter.grad, expected.grad)
 
 
+@pytest.mark.parametrize("settings", [
+    {"kernel_size": 4, "stride": 2, "padding": 1},
+    {"kernel_size": (3, 2), "stride": (2, 1), "padding": (0, 1), "bias": False},
+    {"kernel_size": 3, "dilation": (1, 2)},
+])  # fmt: skip
+@pytest.mark.parametrize("learns", ["images", "layers", "both"])
+def test_convolutions_of_images_equal_the_layers(settings, learns, path):
+    """Values, and the gradients that are asked for, of images that are not square."""
+    nets = different(lambda: nn.Sequential(nn.Conv2d(3, 5, **settings), nn.Tanh()))
+    made = Bank(nets).requires_grad_(learns != "images")
+    plain = copy.deepcopy(made.own)
+    x = torch.randn(B, 3, 9, 7, requires_grad=learns != "layers")
+    y, expected = made(x), torch.stack([net(x) for net in plain])
+    torch.testing.assert_close(y, expected)
+    weights = torch.randn_like(y)
+    leaves = [
+        [*([x] if x.requires_grad else []), *(p for p in part.parameters())]
+        for part in (made, plain)
+    ]
+    for mine, theirs in zip(
+        *(
+            torch.autograd.grad(
+                (out * weights).sum(), [t for t in tensors if t.requires_grad]
+            )
+            for out, tensors in zip((y, expected), leaves, strict=True)
+        ),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_convolutions_of_images_in_half_precision(path):
+    torch.set_default_dtype(torch.float32)
+    made = Bank(lambda: DCGANDiscriminator((1, 16, 16), 3), K)
+    x = torch.randn(B, 1, 16, 16, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = made(x)
+    y.sum().backward()
+    assert x.grad.dtype == torch.float32 and x.grad.isfinite().all()
+
+
+def test_other_paddings_are_not_folded(path):
+    nets = different(lambda: nn.Conv2d(3, 2, 3, padding=1, padding_mode="reflect"))
+    x = torch.randn(B, 3, 6, 6, requires_grad=True)
+    torch.testing.assert_close(Bank(nets)(x), torch.stack([net(x) for net in nets]))
+
+
 @pytest.mark.parametrize("policy", bank.POLICIES)
 @pytest.mark.parametrize("kind", GENERATORS)
 def test_features_are_a_stop_on_the_way(kind, policy, path):

@@ -330,3 +330,15 @@ def test_a_convolution_over_the_whole_map_is_a_fully_connected_layer():
         features.view(5, 16, 4, 4), linear.weight.view(1, 16, 4, 4), linear.bias
     )
     assert torch.allclose(whole.flatten(), net.head(features), atol=1e-6)
+
+
+def test_gradients_keep_the_layout_of_feature_maps():
+    last = torch.channels_last
+    net = DCGANDiscriminator((3, 32, 32), 4).to(memory_format=last)
+    layouts = []
+    net.trunk[2].register_full_backward_hook(
+        lambda module, _, gradients: layouts.append(gradients[0])
+    )
+    net(torch.randn(2, 3, 32, 32).contiguous(memory_format=last)).sum().backward()
+    assert layouts[0].is_contiguous(memory_format=last)
+    assert not layouts[0].is_contiguous()

@@ -167,6 +167,9 @@ def gam(
     r_samples may be 1 by its bootstrap interval. A logit of exactly 0 is half an error.
     Where a judge makes no error at all, one more observation of error ½ is counted.
 
+    A discriminator with batch norm that has met real and generated samples in separate
+    batches may judge single samples badly (see ``errors``); layer norm avoids it.
+
     Args:
         game_1, game_2: games, or anything else with ``sample(n)``, whose result
             has ``x``, and ``realness(x)``: a logit for each sample that is 0 where real

@@ -344,7 +344,8 @@ def test_training_and_a_checkpoint(tmp_path, shape, discriminators):
     ours, theirs = game.sample(20, seed=0), again.sample(20, seed=0)
     assert torch.equal(ours.x, theirs.x) and torch.equal(ours.source, theirs.source)
     x = next(data.batches(6, seed=1)).x
-    assert torch.equal(game.realness(x), again.realness(x))
+    # The two lie differently in memory, so sums are rounded differently.
+    assert torch.allclose(game.realness(x), again.realness(x), atol=1e-6)
 
 
 def test_fakes_of_a_step():

@@ -19,7 +19,7 @@ class GMAN(GAN):
     Each discriminator plays the two-player game with the generator, which minimises
     F(V_1, …, V_N) of its own losses V_i against them: of the generator's term only, as
     in the official code, for the real term does not depend on it (Durugkar et al.,
-    Generative multi-adversarial networks, 2017, eq. 2).
+    Generative multi-adversarial networks, 2017, section 3).
 
     Args:
         data: the data set, or anything else that tells its shape, as for ``GAN``.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .. import datasets as data_sets
 from .. import metrics
+from ..games.game import evaluating
 from ..results import How
 from .evaluations import SAMPLE_SEED
 
@@ -64,8 +65,9 @@ def _report_ratios(
     """
 
     def probability(judge: Any, x: Tensor) -> Tensor:
-        parts = [judge.realness_each(part).sigmoid().mean(0) for part in x.split(128)]
-        return torch.cat(parts)
+        with evaluating(judge):
+            logits = [judge.logit(judge.opinions(part)) for part in x.split(128)]
+        return torch.cat(logits, 1).sigmoid().mean(0)
 
     n = len(held)
     of_test = [probability(game, held.x()).mean() for game in (game_1, game_2)]

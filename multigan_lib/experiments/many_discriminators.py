@@ -76,6 +76,23 @@ CIFAR_PAPER: dict[str, Section] = {
 }
 
 
+TOURNAMENT = replace(
+    BATTLE,
+    about="All games so far on MNIST digits of 16 pixels: who fools whose judge.",
+    data=MNIST_16,
+    game={"latent_size": 100, "width": 16},
+    train={"steps": 2_000, "batch_size": 64},
+    measure={**HELD_OUT, "fid": True},
+    variants={
+        "GAN": {"name": "GAN"},
+        "MGAN": {"name": "MGAN", "generators": 5},
+        "MADGAN": {"name": "MADGAN", "generators": 5},
+        "MEGAN": {"name": "MEGAN", "generators": 5},
+        "GMAN": {"name": "GMAN", "discriminators": 5},
+    },
+    paper={},
+)
+
 RECIPES: dict[str, Recipe] = {
     "gman_ring": GMAN_RING,
     "battle_mnist_gan": BATTLE,
@@ -106,20 +123,10 @@ RECIPES: dict[str, Recipe] = {
             "train": {"steps": 15_000, "lr": 5e-5},
         },
     ),
-    "tournament_mnist": replace(
-        BATTLE,
-        about="All games so far on MNIST digits of 16 pixels: who fools whose judge.",
-        data=MNIST_16,
-        game={"latent_size": 100, "width": 16},
-        train={"steps": 2_000, "batch_size": 64},
-        measure={**HELD_OUT, "fid": True},
-        variants={
-            "GAN": {"name": "GAN"},
-            "MGAN": {"name": "MGAN", "generators": 5},
-            "MADGAN": {"name": "MADGAN", "generators": 5},
-            "MEGAN": {"name": "MEGAN", "generators": 5},
-            "GMAN": {"name": "GMAN", "discriminators": 5},
-        },
-        paper={},
+    "tournament_mnist": TOURNAMENT,
+    "tournament_mnist_layer": replace(
+        TOURNAMENT,
+        about="The same games, with judges that look at one sample at a time.",
+        game={**TOURNAMENT.game, "discriminator": {"norm": "layer"}},
     ),
 }

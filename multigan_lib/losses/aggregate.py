@@ -87,7 +87,7 @@ def softmax_official(values: Tensor, lam: float | Tensor) -> Tensor:
 def geometric(values: Tensor) -> Tensor:
     """exp(mean log V) for V > 0; mirrored, -exp(mean log(-V)), for V < 0.
 
-    dF/dV_i = F / (N V_i): the smaller |V_i|, the heavier. Positive losses
+    dF/dV_i = F / (N V_i): the nearer V_i to 0, the heavier. Positive losses
     (`nonsaturating`, `least_squares`) thus lean to the lenient discriminators, negative
     ones (`minimax`) to the harsh.
 

@@ -240,7 +240,9 @@ def image_losses(
     if settings["fid"]:
         score = metrics.fid(held, samples)
         measured["fid"] = (score.value, How(score.features, len(held), score.split))
-    return Outcome(measured, _first(samples, 64), curves)
+    x = _first(samples, 64).x
+    # Samples of the game as a whole: the picture does not say whose each of them is.
+    return Outcome(measured, Samples(x, torch.zeros(len(x), dtype=torch.int64)), curves)
 
 
 POINTS_OF_A_CURVE = 100

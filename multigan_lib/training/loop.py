@@ -45,7 +45,9 @@ def train(
 
     Each side has its own Adam optimizer (Kingma and Ba, 2015), fused where the device
     allows. Fakes are drawn without a graph for the discriminator's step, and anew for
-    the generator's. On the CPU a resumed run equals an unbroken one bit for bit.
+    the generator's. On the CPU a resumed run equals an unbroken one bit for bit. At the
+    end the discriminator's batch norms are given the statistics of as many real as
+    generated batches, for ``game.realness``.
 
     Args:
         game: the game; it is moved to the device and stays there, in training mode.

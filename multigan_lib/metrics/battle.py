@@ -168,7 +168,8 @@ def gam(
     Where a judge makes no error at all, one more observation of error ½ is counted.
 
     A discriminator with batch norm that has met real and generated samples in separate
-    batches may judge single samples badly (see ``errors``); layer norm avoids it.
+    batches may judge single samples badly (see ``errors``); layer norm avoids it. No
+    norm puts a threshold right that is off because the game was stopped midway.
 
     Args:
         game_1, game_2: games, or anything else with ``sample(n)``, whose result

@@ -120,7 +120,10 @@ def draw(record: Record, runs: list[dict[str, Any]], data: Any) -> Any:
     ]
     pictures: list[Samples] = [result["picture"] for result in runs]
     if pictures[0].x.ndim == 2:
-        return figures.panels(pictures, data, names)
+        # The seeds of a variant stay side by side.
+        seeds = len(record.seeds)
+        columns = 5 if len(runs) == seeds else max(seeds, 6 - 6 % seeds)
+        return figures.panels(pictures, data, names, columns)
     if any(picture.source.any() for picture in pictures):
         kept = [p for p, r in zip(pictures, runs, strict=True) if not r["run"]["seed"]]
         columns, width = 8, 5

@@ -221,11 +221,13 @@ def test_the_games_of_a_seed_battle_each_other(duel, monkeypatch):
     assert measured["r_test"] == battle.r_test
     side = {-1: "game_1", 0: "tie", 1: "game_2"}
     assert side[measured["winner"]] == battle.winner
-    # The report's code, written out: -log of the mean probability, labels not swapped.
+    # The report's code, written out: -log of the mean probability, not calibrated.
     x = two.sample(len(held), seed=seed).x
     code = -one.realness(x).sigmoid().log().mean()
     x = one.sample(len(held), seed=seed).x
-    code /= -two.realness_each(x).sigmoid().mean(0).log().mean()
+    with torch.no_grad():
+        logits = torch.stack([net(x) for net in two.discriminator.own])
+    code /= -logits.sigmoid().mean(0).log().mean()
     assert measured["code_r_samples"] == pytest.approx(code.item(), rel=1e-5)
     assert measured["generator_spread/one"] >= 0 and measured["fid/two"] > 0
     steps, values = record.series("generator/one")

@@ -178,9 +178,10 @@ def gam(
         test_images: held-out data: `ImageData`, `Samples`, or a float tensor, images
             (N, C, H, W) in [-1, 1] or points (N, 2).
         n: test images, and samples of each game, to judge; by default all N.
-        judges: what a game with several discriminators says: ``"mean"``, one verdict
-            by the mean of their logits, or ``"each"``, the verdict of each in turn
-            (``realness_each``), whose error rates are averaged.
+        judges: what a game with several discriminators says: ``"mean"``, one verdict,
+            its ``realness`` (the mean of their logits, or a boosted game's vote), or
+            ``"each"``, the verdict of each in turn (``realness_each``), whose error
+            rates are averaged.
         tolerance: how near to 1 r_test must be; see `Battle`.
         level: coverage of the bootstrap intervals, in (0, 1). Test images are resampled
             with both judges' verdicts, the two sets of samples each for itself.
@@ -253,14 +254,16 @@ def tournament(
         raise ValueError(
             f"n must be between 1 and the number of test images, {test.n}; got {n}"
         )
+    samples = {name: _draw(name, game, n, seed) for name, game in games.items()}
     bench = {
-        name: _Judge(name, game, judges, resize, seed) for name, game in games.items()
+        name: _Judge(name, game, judges, resize, tuple(samples[name].shape[1:]))
+        for name, game in games.items()
     }
     on_test = _hear(bench, _test_batches(test, n, seed), "the test images")
-    on = {}
-    for name, game in games.items():
-        parts = _draw(game, n, seed).split(BATCH)
-        on[name] = _hear(bench, parts, f"the samples of {name}")
+    on = {
+        name: _hear(bench, x.split(BATCH), f"the samples of {name}")
+        for name, x in samples.items()
+    }
     battles = {}
     for a, b in permutations(games, 2):
         test_1, test_2 = on_test[a].called_fake, on_test[b].called_fake
@@ -294,26 +297,28 @@ class _Opinion:
 
 
 class _Judge:
-    """A game in the role of judge: (N, b) logits for images of any size it may see."""
+    """A game in the role of judge, of images of any size it may see."""
 
     def __init__(
-        self, name: str, game: Any, judges: str, resize: bool, seed: int
+        self, name: str, game: Any, judges: str, resize: bool, shape: tuple[int, ...]
     ) -> None:
-        if not hasattr(game, "sample") or not hasattr(game, "realness"):
-            raise TypeError(f"{name} must be a game, got {type(game).__name__}")
         self.name, self.game, self.judges, self.resize = name, game, judges, resize
-        self.shape = tuple(_draw(game, 1, seed).shape[1:])
+        self.shape = shape
 
-    def logits(self, x: Tensor, what: str) -> Tensor:
+    def logits(self, x: Tensor, what: str) -> tuple[Tensor, Tensor]:
+        """Return the verdict, (1, b) or one a discriminator, and each one's logits."""
         x = self.fitted(x, what)
-        each = getattr(self.game, "realness_each", None)
         try:
-            logits = each(x) if each else self.game.realness(x)[None]
+            # What a game says as one is its own affair: boosted judges vote.
+            said = each = self.game.realness(x)[None]
+            if getattr(self.game, "discriminators", 1) > 1:
+                each = self.game.realness_each(x)
         except ValueError as error:
             raise ValueError(f"{self.name} cannot be a judge: {error}") from error
-        if logits.isnan().any():
+        if said.isnan().any() or each.isnan().any():
             raise ValueError(f"{self.name} says NaN of {what}: did training diverge?")
-        return logits.detach().double().cpu()
+        each = each.detach().double().cpu()
+        return (said.detach().double().cpu() if self.judges == "mean" else each), each
 
     def fitted(self, x: Tensor, what: str) -> Tensor:
         shape = tuple(x.shape[1:])
@@ -332,7 +337,9 @@ class _Judge:
         return interpolate(x, self.shape[1:], mode="bilinear", antialias=True)
 
 
-def _draw(game: Any, n: int, seed: int) -> Tensor:
+def _draw(name: str, game: Any, n: int, seed: int) -> Tensor:
+    if not hasattr(game, "sample") or not hasattr(game, "realness"):
+        raise TypeError(f"{name} must be a game, got {type(game).__name__}")
     with seeded(seed, getattr(game, "device", None)):
         return game.sample(n).x
 
@@ -342,14 +349,15 @@ def _hear(
     bench: Mapping[str, _Judge], parts: Iterable[Tensor], what: str
 ) -> dict[str, _Opinion]:
     """Every judge's opinion of a set that comes in parts."""
-    heard: dict[str, list[Tensor]] = {name: [] for name in bench}
+    heard: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in bench}
     for x in parts:
         for name, judge in bench.items():
             heard[name].append(judge.logits(x, what))
     opinions = {}
-    for name, judge in bench.items():
-        each = torch.cat(heard[name], dim=1)
-        said = each.mean(0, keepdim=True) if judge.judges == "mean" else each
+    for name in bench:
+        said, each = (
+            torch.cat(parts, dim=1) for parts in zip(*heard[name], strict=True)
+        )
         real = ((said.sign() + 1) / 2).mean(0).numpy()
         value = max(softplus(each).mean().item(), TINY)
         opinions[name] = _Opinion(1 - real, real, math.log(value))

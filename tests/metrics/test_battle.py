@@ -453,3 +453,17 @@ def test_the_right_one_wins_on_the_ring_where_the_printed_formula_errs():
     assert battle.fair and battle.winner == "game_1"
     printed = battle.errors["own_1"] / battle.errors["own_2"]
     assert printed > 100  # the report's "M2"
+
+
+def test_a_boosted_game_judges_by_its_vote():
+    ring = mg.data.ring()
+    crowd = mg.games.GMAN(ring, aggregate="boosting", discriminators=3, width=8)
+    for k, net in enumerate(crowd.discriminator.own):
+        net.head[0].bias.data.fill_(1.0 if k else -1.0)
+    crowd.alpha.copy_(torch.tensor([2.0, 0.1, 0.1]))  # the first outvotes the others
+    other = mg.games.GAN(ring, width=8, seed=1)
+    x = ring.sample(64, seed=0)
+    assert (crowd.realness(x) < 0).all() and (crowd.realness_each(x).mean(0) > 0).all()
+    assert mg.metrics.gam(crowd, other, x).errors["test_1"] == 1
+    each = mg.metrics.gam(crowd, other, x, judges="each").errors["test_1"]
+    assert each == pytest.approx(1 / 3)

@@ -1,5 +1,6 @@
-"""Terms that ask several generators to differ, as functions of logits, without weight.
+"""Terms that ask several generators to differ, without weight.
 
+All but one are functions of logits; `cosine_similarity` looks at the images themselves.
 A discriminator or classifier looks at generated samples; `source` says which of the K
 generators each came from. Every expectation E_{p_k} is the mean over the samples of
 generator k alone, whatever their number, and p_-k is the mean of the other generators'
@@ -12,9 +13,10 @@ Jensen-Shannon divergence (`multigan_lib.divergence`).
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot, softplus
+from torch.nn.functional import normalize, one_hot, softplus
 
 __all__ = [
+    "cosine_similarity",
     "general_jsd",
     "one_vs_all_jsd",
     "pairwise_jsd",
@@ -128,6 +130,51 @@ def source_cross_entropy(
     of_fake = _means(-fake.log_softmax(1), source, count).diagonal().sum()
     of_real = -real.log_softmax(1)[:, -1].mean()
     return (real_weight * of_real + of_fake) / (real_weight + count)
+
+
+def cosine_similarity(images: Tensor, centre: Tensor | None = None) -> Tensor:
+    """Mean of cos(x_i, x_j) over the K(K-1)/2 pairs of generators and the B inputs.
+
+    Computed without the pairs: with u_k = x_k/‖x_k‖, flattened, ‖Σ_k u_k‖² is the sum
+    of all K² products, and K of them are ‖u_k‖² = 1. Hence also its bounds.
+
+    Args:
+        images: of K ≥ 2 generators for the same B inputs, in any range: (K, B, ...),
+            images (K, B, C, H, W) or vectors (K, B, D). The cosine of images in [-1, 1]
+            is mostly that of their common background.
+        centre: what is subtracted first, a tensor of one image's shape: the mean
+            image of the data, for instance. None: nothing.
+
+    Returns:
+        A scalar in [-1/(K-1), 1]: 1 if all K images point in one direction, the lower
+        bound if their unit vectors sum to zero. An image of zeros has cosine 0 with
+        every other.
+
+    Raises:
+        ValueError: if there are fewer than two generators or three axes, or the centre
+            has another shape than one image.
+
+    Source: Reinhart, Multi-generator GANs (2025), eq. 16, whose eq. 15 subtracts the
+    term from the generators' loss: that rewards similarity.
+    """
+    if images.ndim < 3 or len(images) < 2:
+        raise ValueError(
+            f"images of 2 or more generators are needed, (K, B, ...) with 3 or more "
+            f"axes; got {tuple(images.shape)}"
+        )
+    if centre is not None:
+        if centre.shape != images.shape[2:]:
+            raise ValueError(
+                f"the centre must have the shape of one image, "
+                f"{tuple(images.shape[2:])}; got {tuple(centre.shape)}"
+            )
+        images = images - centre
+    count = len(images)
+    # Half precision would lose the small differences between nearly equal images.
+    wide = images.to(torch.promote_types(images.dtype, torch.float32))
+    unit = normalize(wide.flatten(2), dim=2)
+    apart = unit.sum(0).square().sum(1) - unit.square().sum((0, 2))
+    return apart.mean() / (count * (count - 1))
 
 
 def _means(values: Tensor, source: Tensor, count: int) -> Tensor:

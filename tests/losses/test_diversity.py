@@ -315,6 +315,110 @@ def test_the_optimum_of_the_real_output(w):
     torch.testing.assert_close(gradient, torch.zeros_like(gradient), rtol=0, atol=1e-12)
 
 
+# ---------------------------------------------------------- cosine similarity
+
+
+def vectors(*shape, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=dtype)
+
+
+def plain_cosine(images, centre=None):
+    """Every pair and every input by itself, dot product over two norms."""
+    centre = torch.zeros_like(images[0, 0]) if centre is None else centre
+    return average(
+        [
+            (a * b).sum() / (a.square().sum().sqrt() * b.square().sum().sqrt())
+            for i, j in pairs_of(len(images))
+            for a, b in zip(images[i] - centre, images[j] - centre, strict=True)
+        ]
+    )
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+@pytest.mark.parametrize("shape", [(5,), (1, 4, 4), (3, 2, 2)])
+@pytest.mark.parametrize("centred", [False, True])
+def test_cosine_and_its_gradient_equal_explicit_pairs(count, shape, centred):
+    images = (vectors(count, 6, *shape) + 0.4).requires_grad_()
+    centre = vectors(*shape, seed=1) if centred else None
+    value = diversity.cosine_similarity(images, centre)
+    expected = plain_cosine(images, centre)
+    assert value.shape == ()
+    torch.testing.assert_close(value, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        torch.autograd.grad(value, images),
+        torch.autograd.grad(expected, images),
+        rtol=0,
+        atol=1e-12,
+    )
+
+
+def test_cosine_sees_directions_only():
+    images = vectors(4, 5, 9)
+    lengths = torch.rand(4, 5, 1, dtype=torch.float64) + 0.1
+    value = diversity.cosine_similarity(images)
+    torch.testing.assert_close(diversity.cosine_similarity(lengths * images), value)
+    same = lengths * images[:1]
+    assert diversity.cosine_similarity(same).item() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 8])
+def test_the_lower_bound_is_attained_by_a_simplex_and_by_nothing_less(count):
+    simplex = torch.eye(count, dtype=torch.float64) - 1 / count
+    value = diversity.cosine_similarity(simplex[:, None].expand(-1, 3, -1))
+    assert value.item() == pytest.approx(-1 / (count - 1), abs=1e-12)
+    for seed in range(20):
+        value = diversity.cosine_similarity(vectors(count, 1, 2, seed=seed)).item()
+        assert -1 / (count - 1) - 1e-12 <= value <= 1
+
+
+def test_descent_reaches_the_lower_bound_and_ascent_one():
+    for sign, end in ((1, -1 / 2), (-1, 1.0)):
+        x = vectors(3, 4, 8).requires_grad_()
+        for _ in range(400):
+            (slope,) = torch.autograd.grad(sign * diversity.cosine_similarity(x), x)
+            x = (x - 3 * slope).detach().requires_grad_()
+        assert diversity.cosine_similarity(x).item() == pytest.approx(end, abs=1e-3)
+
+
+def test_cosine_is_a_mean_over_inputs():
+    images = vectors(3, 6, 4)
+    parts = [diversity.cosine_similarity(images[:, i : i + 1]) for i in range(6)]
+    torch.testing.assert_close(diversity.cosine_similarity(images), average(parts))
+
+
+def test_cosine_of_zeros_is_zero_with_a_finite_gradient():
+    images = vectors(3, 2, 5)
+    images[0, 0] = 0
+    images.requires_grad_()
+    value = diversity.cosine_similarity(images)
+    first, second = images.detach()[1:]
+    cosine = torch.cosine_similarity(first, second, dim=1)
+    other = diversity.cosine_similarity(images.detach()[:, 1:])
+    assert value.item() == pytest.approx((cosine[0] / 3 + other).item() / 2, abs=1e-12)
+    assert torch.autograd.grad(value, images)[0].isfinite().all()
+
+
+def test_cosine_of_nearly_equal_halves_is_taken_in_single_precision():
+    images = (vectors(3, 4, 64) * 0.01 + 1).bfloat16()
+    value = diversity.cosine_similarity(images)
+    assert value.dtype == torch.float32
+    expected = plain_cosine(images.double()).item()
+    assert value.item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 9), (3, 9), (0, 2, 2), (5,)])
+def test_cosine_needs_two_generators_and_a_batch(shape):
+    with pytest.raises(ValueError, match=r"2 or more generators.*got \("):
+        diversity.cosine_similarity(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 1, 4, 4), ()])
+def test_a_centre_is_one_image(shape):
+    with pytest.raises(ValueError, match=r"one image, \(1, 4, 4\); got \("):
+        diversity.cosine_similarity(torch.ones(3, 2, 1, 4, 4), torch.ones(shape))
+
+
 # -------------------------------------------------------- extremes and errors
 
 

@@ -6,6 +6,9 @@ from typing import Any
 from .. import checkpoint
 from ..datasets import Spec
 from .adversarial import AdversarialGame
+from .cgan import CGAN
+from .cmadgan import CMADGAN
+from .conditional import ConditionalGame
 from .game import Fake, Game, Losses, Samples
 from .gan import GAN
 from .gman import GMAN
@@ -14,10 +17,12 @@ from .megan import MEGAN
 from .mgan import MGAN
 
 GAMES: dict[str, type[Game]] = {
-    game.__name__: game for game in (GAN, MGAN, MADGAN, MEGAN, GMAN)
+    game.__name__: game for game in (GAN, MGAN, MADGAN, MEGAN, GMAN, CGAN, CMADGAN)
 }
 
 __all__ = [
+    "CGAN",
+    "CMADGAN",
     "GAMES",
     "GAN",
     "GMAN",
@@ -25,6 +30,7 @@ __all__ = [
     "MEGAN",
     "MGAN",
     "AdversarialGame",
+    "ConditionalGame",
     "Fake",
     "Game",
     "Losses",

@@ -120,6 +120,7 @@ class AdversarialGame(Game):
         discriminator: Discriminators,
         width: int | None,
         outputs: int = 1,
+        shape: tuple[int, ...] | None = None,
     ) -> None:
         """Set both sides of the game.
 
@@ -129,6 +130,7 @@ class AdversarialGame(Game):
                 a list; or arguments of ``nets.discriminators_for``; or None.
             width: of discriminators that say nothing else.
             outputs: numbers that a discriminator gives for a sample.
+            shape: of what a discriminator reads, where it is not just a sample.
 
         Raises:
             ValueError: if there are not N networks.
@@ -138,11 +140,14 @@ class AdversarialGame(Game):
             # It moves in the generator's step, so it belongs to the generator's side.
             raw = torch.tensor(math.log(math.expm1(self.lam)))
             generator.register_parameter("raw_sharpness", nn.Parameter(raw))
-        self.discriminator = self._build(discriminator, width, outputs)
+        self.discriminator = self._build(
+            discriminator, shape or self.shape, width, outputs
+        )
 
     def _build(
         self,
         own: Discriminators,
+        shape: tuple[int, ...],
         width: int | None,
         outputs: int,
     ) -> nn.Module:
@@ -153,7 +158,7 @@ class AdversarialGame(Game):
             # samples, so no batch norm (Gulrajani et al., 2017, section 4).
             norm = "layer" if self.penalty else None
             options = {"width": width, "norm": norm, **(own or {}), "outputs": outputs}
-            side = nets.discriminators_for(self.shape, count, **options)
+            side = nets.discriminators_for(shape, count, **options)
             return side if count > 1 else side.network(0)
         if isinstance(own, Sequence | nn.ModuleList):
             if len(own) == count:
@@ -176,8 +181,11 @@ class AdversarialGame(Game):
             return softplus(self.generator.get_parameter("raw_sharpness"))
         return self.lam
 
-    def opinions(self, x: Tensor) -> Tensor:
-        """Return every discriminator's output, (N, n) or (N, n, outputs)."""
+    def opinions(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return every discriminator's output, (N, n) or (N, n, outputs).
+
+        Only conditional games look at the labels.
+        """
         output = self.discriminator(x)
         return output if self.discriminators > 1 else output[None]
 
@@ -230,15 +238,16 @@ class AdversarialGame(Game):
     def discriminator_loss(self, real: Batch, fake: Fake) -> Losses:
         """Return the discriminators' mean loss and, where asked, the penalty."""
         # Real and generated samples are separate batches for batch norm.
-        opinions = self.opinions(real.x), self.opinions(fake.x)
-        return Losses(**self.discriminator_terms(real, fake, *opinions))
+        of_real = self.opinions(real.x, real.labels)
+        of_fake = self.opinions(fake.x, fake.labels)
+        return Losses(**self.discriminator_terms(real, fake, of_real, of_fake))
 
     def generator_loss(self, real: Batch, fake: Fake) -> Losses:
         """Return the generator's aggregated loss; ``real`` is not needed here."""
-        return Losses(**self.generator_terms(self.opinions(fake.x)))
+        return Losses(**self.generator_terms(self.opinions(fake.x, fake.labels)))
 
     @torch.no_grad()
-    def realness_each(self, x: Tensor) -> Tensor:
+    def realness_each(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return every discriminator's logit (N, n), 0 under equal priors.
 
         The optimal output is log(p/q) for minimax and non-saturating losses, p/(p + q)
@@ -255,7 +264,7 @@ class AdversarialGame(Game):
                 "use a game with another loss as judge"
             )
         with evaluating(self):
-            logit = self.logit(self.opinions(x.to(self.device)))
+            logit = self.logit(self.opinions(x.to(self.device), labels))
         if self.loss == "least_squares":
             return logit.logit(eps=1e-6)
         a, b = NOISY_TARGETS if isinstance(self.targets, str) else self.targets
@@ -263,7 +272,7 @@ class AdversarialGame(Game):
 
     def realness(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the mean of the discriminators' logits, (n,), see `realness_each`."""
-        return self.realness_each(x).mean(0)
+        return self.realness_each(x, labels).mean(0)
 
     def _draw_targets(
         self, real: Tensor, fake: Tensor

@@ -131,6 +131,10 @@ class Game(nn.Module):
         """Return what the generator's side minimises."""
         raise NotImplementedError
 
+    def opinions(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return what the discriminator's side says of samples and their labels."""
+        return self.discriminator(x)
+
     def generate(
         self,
         generator: nn.Module,
@@ -160,7 +164,7 @@ class Game(nn.Module):
     def sample(
         self,
         n: int,
-        labels: Tensor | None = None,
+        labels: int | Tensor | None = None,
         source: int | Tensor | None = None,
         seed: int | None = None,
     ) -> Samples:
@@ -168,7 +172,8 @@ class Game(nn.Module):
 
         Args:
             n: number of samples.
-            labels: classes to condition on, (n,); only for conditional games.
+            labels: class to condition on, one for all samples or (n,); only for
+                conditional games, where it is random by default.
             source: generator to use for all samples, or for each, (n,); by default the
                 game's own mixture.
             seed: makes the draw repeatable and leaves the global generator alone.
@@ -181,10 +186,8 @@ class Game(nn.Module):
         """
         if n < 1:
             raise ValueError(f"the number of samples must be at least 1, got {n}")
-        if source is not None:
-            source = torch.as_tensor(source, device=self.device).expand(n)
-        if labels is not None:
-            labels = torch.as_tensor(labels, device=self.device).expand(n)
+        source = self._one_each("source", source, n)
+        labels = self._one_each("labels", labels, n)
         generator = self.generator if self.average is None else self.average
         parts = []
         with evaluating(self), seeded(seed, self.device):
@@ -205,6 +208,18 @@ class Game(nn.Module):
             if parts[0].labels is None
             else torch.cat([part.labels for part in parts if part.labels is not None]),
         )
+
+    def _one_each(self, name: str, value: Any, n: int) -> Tensor | None:
+        """Return a value for each of n samples, given one for all or for each."""
+        if value is None:
+            return None
+        values = torch.as_tensor(value, device=self.device)
+        if values.shape not in ((), (n,)):
+            raise ValueError(
+                f"{name} is one number, or one for each of {n} samples; got "
+                f"{tuple(values.shape)}"
+            )
+        return values.expand(n)
 
     def noise(self, n: int, size: int) -> Tensor:
         """Return standard normal noise, (n, size), on the game's device."""

@@ -102,10 +102,10 @@ class MADGAN(MixtureGame):
         ]
         return Losses(adversarial=torch.stack(losses).mean())
 
-    def realness_each(self, x: Tensor) -> Tensor:
+    def realness_each(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the logits of the last outputs, moved to equal priors, (N, n).
 
         At the optimum D_real / (1 - D_real) = w p_d / (K p_m), with w the real weight.
         """
         shift = math.log(self.generators / self.real_weight)
-        return super().realness_each(x) + shift
+        return super().realness_each(x, labels) + shift

@@ -8,6 +8,7 @@ from typing import Any
 from .bank import Bank
 from .base import Discriminator, Generator
 from .classifier import Classifier
+from .conditional import LabelChannel, LabelledGenerator, Projection
 from .dcgan import DCGANDiscriminator, DCGANGenerator
 from .ensemble import Ensemble, together
 from .mlp import MLPDiscriminator, MLPGenerator
@@ -21,8 +22,11 @@ __all__ = [
     "Discriminator",
     "Ensemble",
     "Generator",
+    "LabelChannel",
+    "LabelledGenerator",
     "MLPDiscriminator",
     "MLPGenerator",
+    "Projection",
     "ResNetDiscriminator",
     "ResNetGenerator",
     "discriminator_for",

@@ -96,7 +96,8 @@ class DCGANDiscriminator(Discriminator):
     """Logits of images: x (N, C, H, W) in [-1, 1] → (N,), or (N, outputs) if > 1.
 
     Args:
-        shape: (C, H, W), C = 1 or 3, H = W = 16, 32, 48 or 64.
+        shape: (C, H, W), C = 1 or 3, or one more where a label is a channel of its own;
+            H = W = 16, 32, 48 or 64.
         width: channels of the first layer; default 32, and 64 for images above 32
             pixels.
         outputs: logits an image.
@@ -124,7 +125,7 @@ class DCGANDiscriminator(Discriminator):
     ):
         check_norm(norm)
         check_dropout(dropout)
-        channels, side, maps = plan(shape, width)
+        channels, side, maps = plan(shape, width, channels=(1, 2, 3, 4))
         if depth is not None:
             if not 1 <= depth <= len(maps):
                 raise ValueError(
@@ -155,19 +156,21 @@ class DCGANDiscriminator(Discriminator):
 
 
 def plan(
-    shape: tuple[int, ...], width: int | None = None
+    shape: tuple[int, ...],
+    width: int | None = None,
+    channels: tuple[int, ...] = (1, 3),
 ) -> tuple[int, int, list[int]]:
     """Image channels, side of the smallest maps, discriminator's channels in order.
 
     Raises:
-        ValueError: for a shape other than (1 or 3, s, s) with s = 16, 32, 48 or 64, or
-            a width below 1.
+        ValueError: for a shape other than (C, s, s) with C one of ``channels`` and s =
+            16, 32, 48 or 64, or a width below 1.
     """
-    if len(shape) != 3 or shape[0] not in (1, 3):
+    if len(shape) != 3 or shape[0] not in channels:
         raise ValueError(
             f"images of shape (C, H, W) with C = 1 or 3 are needed, got shape {shape}"
         )
-    channels, height, pixels = shape
+    image_channels, height, pixels = shape
     if height != pixels or pixels not in SMALLEST_MAPS:
         larger = [size for size in SMALLEST_MAPS if size >= max(height, pixels)]
         raise ValueError(
@@ -179,4 +182,4 @@ def plan(
     check_width(width)
     side = SMALLEST_MAPS[pixels]
     layers = (pixels // side).bit_length() - 1
-    return channels, side, [width * 2**layer for layer in range(layers)]
+    return image_channels, side, [width * 2**layer for layer in range(layers)]

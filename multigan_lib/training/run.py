@@ -84,10 +84,10 @@ class Run:
         with seeded(self.settings.seed, self.device), self.autocast():
             for i in range(JUDGED_BATCHES):
                 real = next(self.stream)
-                for j, x in enumerate((real.x, self.game.sample(len(real.x)).x)):
+                for j, batch in enumerate((real, self.game.sample(len(real.x)))):
                     for norm in norms:
                         norm.momentum = 1 / (2 * i + j + 1)  # a mean over all so far
-                    self.game.discriminator(x)
+                    self.game.opinions(batch.x, batch.labels)
         self.stream.load_state_dict(position)
         for norm, momentum, tracked in kept:
             norm.momentum = momentum

@@ -19,7 +19,12 @@ GAMES = {
     "GMAN boosting": {"discriminators": 3, "aggregate": "boosting"},
     "GMAN learnt": {"discriminators": 3, "aggregate": "learnt", "slices": True},
     "GMAN different": {},
+    "CGAN": {},
+    "CGAN channel": {"condition": "channel"},
+    "CMADGAN": {"generators": 3},
+    "CMADGAN channel": {"generators": 3, "condition": "channel", "centred": True},
 }
+CLASSES = 8
 
 
 def build(name, shape=POINTS, **arguments):
@@ -29,12 +34,19 @@ def build(name, shape=POINTS, **arguments):
         rates = [0.1 * k for k in range(arguments["discriminators"])]
         arguments = {"discriminator": {"dropout": rates}} | arguments
     width = {"width": 8} if len(shape) == 1 else {"width": 4}
-    return kind(shape, **(width | {"latent_size": 6} | GAMES[name] | arguments))
+    spec = mg.data.Spec(shape, CLASSES)
+    return kind(spec, **(width | {"latent_size": 6} | GAMES[name] | arguments))
 
 
 def batch(shape, n=12):
     x = torch.randn(n, *shape, generator=torch.Generator().manual_seed(0))
-    return mg.data.Batch(x.clamp(-1, 1), None)
+    return mg.data.Batch(x.clamp(-1, 1), torch.arange(n) % CLASSES)
+
+
+def judges(game):
+    """The discriminators, without what lets them read labels."""
+    side = game.discriminator
+    return side.network if isinstance(game, mg.games.ConditionalGame) else side
 
 
 games = pytest.mark.parametrize("name", GAMES)
@@ -78,14 +90,15 @@ def test_fakes_fit_the_data_and_name_their_generator(name, shape):
 def test_the_judges_logit_is_one_number_a_sample(name, shape, discriminators):
     game = build(name, shape, discriminators=discriminators)
     before = copy.deepcopy(game.state_dict())
-    logit = game.realness(batch(shape).x)
+    real = batch(shape)
+    logit = game.realness(*real)
     assert logit.shape == (12,) and not logit.requires_grad
-    alone = game.realness(batch(shape).x[:5])
+    alone = game.realness(real.x[:5], real.labels[:5])
     assert torch.allclose(logit[:5], alone, atol=1e-6)
     assert all(torch.equal(before[k], v) for k, v in game.state_dict().items())
 
 
-@pytest.mark.parametrize("name", ["MGAN", "MADGAN", "MEGAN"])
+@pytest.mark.parametrize("name", ["MGAN", "MADGAN", "MEGAN", "CMADGAN"])
 @shapes
 def test_samples_of_one_generator_are_that_generators(name, shape):
     game = build(name, shape)
@@ -102,6 +115,11 @@ def test_samples_of_one_generator_are_that_generators(name, shape):
     for wrong in (3, -1):
         with pytest.raises(ValueError, match="sources must be from 0 to 2"):
             game.sample(4, source=wrong)
+    for wrong in ([0, 1], torch.zeros(4, 1, dtype=torch.int64)):
+        with pytest.raises(ValueError, match="one for each of 4 samples"):
+            game.sample(4, source=wrong)
+    if name == "CMADGAN":
+        return
     with pytest.raises(ValueError, match="takes no labels"):
         game.sample(4, labels=torch.zeros(4, dtype=torch.int64))
 
@@ -141,7 +159,7 @@ def test_several_discriminators_differ_and_are_averaged_or_chosen(name):
         game.eval()
         for p in game.discriminator.parameters():
             torch.nn.init.normal_(p, generator=torch.Generator().manual_seed(p.numel()))
-        for k, own in enumerate(game.discriminator.own):
+        for k, own in enumerate(judges(game).own):
             for p in own.parameters():
                 p.data.add_(0.3 * k)
         torch.manual_seed(0)
@@ -165,15 +183,18 @@ def test_the_generator_can_learn_the_sharpness(name):
 @games
 def test_discriminators_of_your_own_come_in_any_form(name):
     game = build(name, discriminators=3)
-    networks = [game.discriminator.network(k) for k in range(3)]
-    x = batch(POINTS).x
+    networks = [judges(game).network(k) for k in range(3)]
+    real = batch(POINTS)
     game.eval()
-    for own in (networks, nn.ModuleList(networks), game.discriminator):
+    for own in (networks, nn.ModuleList(networks), judges(game)):
         same = build(name, discriminators=3, discriminator=own)
-        assert torch.equal(same.realness_each(x), game.realness_each(x))
+        if "channel" in name:  # the labels' embeddings are the game's own
+            same.discriminator.embedding = game.discriminator.embedding
+        assert torch.equal(same.realness_each(*real), game.realness_each(*real))
     alone = build(name, discriminators=1, discriminator=networks[:1])
-    if "GMAN boosting" not in name:
-        assert torch.allclose(alone.realness(x), game.realness_each(x)[0], atol=1e-6)
+    if "boosting" not in name and "channel" not in name:
+        first = game.realness_each(*real)[0]
+        assert torch.allclose(alone.realness(*real), first, atol=1e-6)
     with pytest.raises(ValueError, match="not 2 networks"):
         build(name, discriminators=3, discriminator=networks[:2])
 
@@ -190,14 +211,16 @@ def test_bad_numbers_and_names(name):
             build(name, **arguments)
 
 
-@pytest.mark.parametrize("name", ["MGAN", "MADGAN", "MEGAN"])
+@pytest.mark.parametrize("name", ["MGAN", "MADGAN", "MEGAN", "CMADGAN"])
 def test_generators_of_your_own_come_as_a_bank(name):
+    label = {"label_size": 3} if name == "CMADGAN" else {}
+
     def network():
-        return mg.nets.MLPGenerator(5, 2, (7, 7))
+        return mg.nets.MLPGenerator(5 + sum(label.values()), 2, (7, 7))
 
     bank = mg.nets.Bank(network, 3)
-    game = build(name, generator=bank, latent_size=None)
+    game = build(name, generator=bank, latent_size=None, **label)
     assert game.latent_size == 5 and game.sample(4).x.shape == (4, 2)
     for wrong in (network(), mg.nets.Bank(network, 2)):
         with pytest.raises(ValueError, match=r"nets\.Bank of 3"):
-            build(name, generator=wrong, latent_size=None)
+            build(name, generator=wrong, latent_size=None, **label)

@@ -272,10 +272,11 @@ def test_every_recipe_is_complete(name):
     assert config["train"]["steps"] > 0 and recipe.about.endswith(".")
     shape = (2,) if config["data"]["name"] == "ring" else None
     if shape is None:
-        channels = 3 if config["data"]["name"] == "stacked_mnist" else 1
+        channels = 3 if config["data"]["name"] in ("stacked_mnist", "cifar10") else 1
         shape = (channels, config["data"]["image_size"], config["data"]["image_size"])
     for variant in recipe.variants.values():
-        game = runner.make_game({**config["game"], **variant}, mg.data.Spec(shape), 0)
+        spec = mg.data.Spec(shape, 10)
+        game = runner.make_game({**config["game"], **variant}, spec, 0)
         assert game.sample(2).x.shape == (2, *shape)
 
 
@@ -337,3 +338,45 @@ def test_stacked_modes_of_the_data_themselves():
     assert outcome.metrics["modes"] == outcome.metrics["modes_real"]
     true = len(torch.unique(data.labels))
     assert abs(outcome.metrics["modes"][0] - true) < 0.05 * true
+
+
+class Shelves(Fixed):
+    """A "game" of several generators: each asked for has its own labelled images."""
+
+    def __init__(self, *shelves):
+        self.shelves, self.generators = shelves, len(shelves)
+
+    def sample(self, n, labels=None, source=None, seed=None):
+        chosen = self.shelves[source or 0][:n]
+        where = torch.full((len(chosen),), source or 0)
+        return mg.games.Samples(chosen.x(), where, chosen.labels)
+
+
+def test_labelled_images_are_judged_generator_by_generator():
+    held = {"name": "digits", "split": "test", "image_size": 16}
+    test, train = mg.data.load(**held), mg.data.load("digits", image_size=16)
+    threes = test[(test.labels == 3).nonzero().flatten().repeat(20)[: len(test)]]
+    game = Shelves(test, threes)
+    outcome = evaluations.labelled_images(game, train, None, {"held_out": held}, 0)
+    values = {name: value for name, (value, _) in outcome.metrics.items()}
+    assert values["fid"] == values["fid_G0"] < 1e-3 < values["fid_train"]
+    assert values["fid_G1"] > 10 * values["fid_train"]
+    assert values["inception_score_G1"] < 1.2 < values["inception_score_real"]
+    assert values["inception_score_G0"] == values["inception_score_real"]
+    assert values["accuracy"] > 0.95 and "similarity" not in values
+    assert outcome.picture.source.tolist() == [0] * 10 + [1] * 10
+
+
+def test_similarity_of_generators_stands_beside_that_of_real_images():
+    held = {"name": "digits", "split": "test", "image_size": 16}
+    data = mg.data.load("digits", image_size=16)
+    game = mg.games.CMADGAN(data, generators=3, width=4, latent_size=4)
+    outcome = evaluations.labelled_images(game, data, None, {"held_out": held}, 0)
+    values = {name: value for name, (value, _) in outcome.metrics.items()}
+    flat = [data.x(data.labels == c).flatten(1) for c in range(10)]
+    pairs = [torch.nn.functional.normalize(x) for x in flat]
+    means = [((u @ u.T).sum().item() - len(u)) / (len(u) * (len(u) - 1)) for u in pairs]
+    assert math.isclose(values["similarity_real"], sum(means) / 10, rel_tol=1e-4)
+    assert values["similarity_centred_real"] < values["similarity_real"]
+    assert -0.5 <= values["similarity"] <= 1
+    assert outcome.picture.x.shape == (30, 1, 16, 16)

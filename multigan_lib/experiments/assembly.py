@@ -126,12 +126,14 @@ def draw(record: Record, runs: list[dict[str, Any]], data: Any) -> Any:
         return figures.panels(pictures, data, names, columns)
     if any(picture.source.any() for picture in pictures):
         kept = [p for p, r in zip(pictures, runs, strict=True) if not r["run"]["seed"]]
-        columns, width = 8, 5
+        # Every generator has as many images, a row.
+        first = pictures[0].source
+        columns, width = int((first == first[0]).sum()), 5
         labels = [
-            f"{run['run']['variant']} G{picture.source[row * 8]}".strip()
+            f"{run['run']['variant']} G{picture.source[row * columns]}".strip()
             for picture, run in zip(pictures, runs, strict=True)
             if not run["run"]["seed"]
-            for row in range(len(picture.x) // 8)
+            for row in range(len(picture.x) // columns)
         ]
         chosen = torch.cat([picture.x for picture in kept])
     else:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from .. import datasets as data_sets
 from .. import metrics, nets
-from ..games import MEGAN, Game, Samples
+from ..games import CMADGAN, MEGAN, Game, Samples
 from ..games.game import seeded
+from ..losses.diversity import cosine_similarity
 from ..metrics import features
 from ..metrics.neurons import active_share
 from ..results import How
@@ -156,6 +157,90 @@ def mixture_images(
     shown = torch.cat([rows for rows in firsts if len(rows) == 8])
     picture = Samples(data_sets.to_uint8(samples.x[shown]), samples.source[shown])
     return Outcome(measured, picture)
+
+
+def labelled_images(
+    game: Any, data: Any, history: History, settings: Mapping[str, Any], seed: int
+) -> Outcome:
+    """Quality of a game's images and of every generator's, and how alike these are.
+
+    ``fid``, ``inception_score``: of as many images as are held out, of all generators;
+    ``…_G0``, …: of each alone. ``fid_train``: of as many images that were trained on.
+    ``accuracy``: how often the labeller reads the class that was asked for.
+    ``similarity``: mean cosine of different generators' images for one z and label;
+    ``…_centred``: after the mean image is subtracted; ``…_real``: of different real
+    images of a class.
+    """
+    held = data_sets.load(**settings["held_out"])
+    n, count = len(held), getattr(game, "generators", 1)
+    samples = game.sample(n, seed=SAMPLE_SEED + seed)
+    measured = _quality(held, samples.x.cpu(), "")
+    measured |= {
+        f"{name}_{ending}": value
+        for ending, images in (("train", data[:n].x()), ("real", held.x()))
+        for name, value in _quality(held, images, "").items()
+        if (name == "fid") == (ending == "train")
+    }
+    for k in range(count if count > 1 else 0):
+        alone = game.sample(n, source=k, seed=SAMPLE_SEED + seed).x.cpu()
+        measured |= _quality(held, alone, f"_G{k}")
+    if samples.labels is not None:
+        labeller = features.default_name(held.shape, held.name)
+        right = _labels(samples.x.cpu(), labeller) == samples.labels.cpu()
+        how = How(features.feature_network(labeller).name, n)
+        measured["accuracy"] = (right.double().mean().item(), how)
+    if isinstance(game, CMADGAN):
+        measured |= _similarities(game, data, seed)
+    labels = (
+        None if samples.labels is None else torch.arange(COLUMNS) % len(data.classes)
+    )
+    shown = [
+        game.sample(COLUMNS, labels=labels, source=k, seed=SAMPLE_SEED + seed)
+        for k in range(count)
+    ]
+    x = data_sets.to_uint8(torch.cat([part.x for part in shown]).cpu())
+    return Outcome(
+        measured, Samples(x, torch.cat([part.source for part in shown]).cpu())
+    )
+
+
+COLUMNS = 10
+"""Images of each generator in a picture of labelled images: one a class."""
+
+
+def _quality(
+    held: data_sets.ImageData, x: Tensor, ending: str
+) -> dict[str, tuple[float, How]]:
+    """FID against the held-out images, and Inception score, by their features."""
+    network = features.feature_network(features.default_name(held.shape, held.name))
+    fid = metrics.fid(held, x, network)
+    score = metrics.inception_score(x, network)
+    return {
+        f"fid{ending}": (fid.value, How(fid.features, len(x), fid.split)),
+        f"inception_score{ending}": (score.value, How(score.features, len(x))),
+    }
+
+
+def _similarities(game: CMADGAN, data: Any, seed: int) -> dict[str, tuple[float, How]]:
+    """How alike generators are, and how alike real images of one class."""
+    n, centre = 512, data.x().mean(0)
+    classes = [data.x(data.labels == c) for c in range(len(data.classes))]
+
+    def of_real(middle: Tensor | None) -> float:
+        means = [cosine_similarity(x[:, None], middle).item() for x in classes]
+        return sum(means) / len(means)
+
+    values = {
+        "similarity_real": of_real(None),
+        "similarity_centred_real": of_real(centre),
+    }
+    of_game = {"similarity": None, "similarity_centred": centre.to(game.device)}
+    for name, middle in of_game.items():
+        values[name] = game.similarity(n, centre=middle, seed=SAMPLE_SEED + seed)
+    return {
+        name: (value, How(n=len(data) if "real" in name else n))
+        for name, value in values.items()
+    }
 
 
 def digit_images(

@@ -1,10 +1,13 @@
 """The recipes: what is trained on what, for how long, and what is measured."""
 
-from . import many_discriminators, many_generators, two_players
+from . import conditional, many_discriminators, many_generators, two_players
 from .recipe import Recipe
 
 RECIPES: dict[str, Recipe] = (
-    two_players.RECIPES | many_generators.RECIPES | many_discriminators.RECIPES
+    two_players.RECIPES
+    | many_generators.RECIPES
+    | many_discriminators.RECIPES
+    | conditional.RECIPES
 )
 
 

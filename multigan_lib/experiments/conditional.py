@@ -1,0 +1,75 @@
+"""Recipes with labels: cGAN, cMADGAN, and what their images are worth."""
+
+from dataclasses import replace
+
+from . import evaluations
+from .common import HELD_OUT, MNIST_16
+from .recipe import Recipe, Section
+
+SMOOTH = (0.9, 0.1)
+SIZES = (3, 5, 7, 10)
+"""Numbers of generators in the tables of Reinhart (2025)."""
+
+SIGN = Recipe(
+    about="Three generators of a class, by the sign of their similarity.",
+    data=MNIST_16,
+    game={
+        "name": "CMADGAN",
+        "condition": "channel",
+        "generators": 3,
+        "latent_size": 100,
+        "width": 16,
+    },
+    train={"steps": 2_000, "batch_size": 64},
+    evaluate=evaluations.labelled_images,
+    measure=HELD_OUT,
+    variants={
+        "none": {"diversity": 0.0},
+        "corrected": {},
+        "printed": {"sign": "printed"},
+        "centred": {"centred": True},
+    },
+)
+CIFAR: Section = {"name": "cifar10", "split": "test[:8000]", "image_size": 32}
+
+RECIPES: dict[str, Recipe] = {
+    "cmadgan_sign": SIGN,
+    "cmadgan_weight": replace(
+        SIGN,
+        about="Five generators of a class, by the weight of their similarity.",
+        game={**SIGN.game, "generators": 5},
+        variants={str(x): {"diversity": x} for x in (0.1, 0.3, 1.0, 3.0, 10.0)},
+    ),
+    "cmadgan_cifar": replace(
+        SIGN,
+        about="One generator of a class against three on CIFAR-10.",
+        data=CIFAR,
+        train={"steps": 2_000, "batch_size": 64},
+        measure={"held_out": {**CIFAR, "split": "test[8000:]"}},
+        game={"condition": "channel", "latent_size": 100, "width": 16},
+        variants={
+            "cGAN": {"name": "CGAN", "targets": SMOOTH},
+            "cMADGAN": {"name": "CMADGAN"},
+            "centred": {"name": "CMADGAN", "centred": True},
+        },
+    ),
+    "augmentation_mnist": replace(
+        SIGN,
+        about="Games with one and with many generators on MNIST, and what their images "
+        "are worth to a classifier.",
+        game={"latent_size": 100, "width": 16},
+        variants={
+            "GAN": {"name": "GAN"},
+            "cGAN": {"name": "CGAN", "condition": "channel", "targets": SMOOTH},
+            **{f"MADGAN {k}": {"name": "MADGAN", "generators": k} for k in SIZES},
+            **{
+                f"cMADGAN {k}": {
+                    "name": "CMADGAN",
+                    "condition": "channel",
+                    "generators": k,
+                }
+                for k in SIZES
+            },
+        },
+    ),
+}

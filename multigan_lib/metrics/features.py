@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from ..datasets import to_uint8
 from ..nets.classifier import Classifier
 from ..paths import assets
 
-FROZEN = ("digits", "mnist")
+FROZEN = ("digits", "mnist", "cifar10")
 
 
 class FeatureNetwork(nn.Module):
@@ -80,8 +81,11 @@ def feature_network(features: str | nn.Module) -> FeatureNetwork:
 
     Args:
         features: one of
-            "digits", "mnist" — small classifiers that come with the library, for grey
-            digits; other sizes are brought to their own;
+            "digits", "mnist", "cifar10" — small classifiers that come with the library,
+            for grey digits and for photographs in colour; other sizes are brought to
+            their own. Which images they have seen stands in data/features/<name>.json:
+            for "cifar10" the first 8,000 test images of cifar10-jpeg, whose order is
+            not that of the original files;
             "inception" — Inception v3 with FID's original weights (2048 features, 1008
             classes), which torch-fidelity downloads once, 91 MB;
             a module with `num_features`: a copy in evaluation mode, on its device, gets
@@ -112,10 +116,11 @@ def labeller(name: str) -> Callable[[Tensor], Tensor]:
     """The frozen classifier `name` as a function from images to labels.
 
     Args:
-        name: "digits" or "mnist".
+        name: "digits", "mnist" or "cifar10".
 
     Returns:
-        A function from float images (b, 1, H, W) in [-1, 1] to classes, int64 (b,).
+        A function from float images (b, C, H, W) in [-1, 1], grey or in colour as the
+        data of that name, to classes, int64 (b,).
     """
     if name not in FROZEN:
         raise ValueError(f"labellers are {', '.join(FROZEN)}; got {name!r}")
@@ -132,8 +137,10 @@ def default_name(shape: tuple[int, ...], data: str | None = None) -> str:
     Raises:
         ValueError: if there is no natural choice.
     """
-    if data in FROZEN and shape[0] == 1:
-        return str(data)
+    # An archive such as cifar10-jpeg.tar.gz holds the images of that name.
+    name = (data or "").removesuffix("-jpeg")
+    if name in FROZEN and shape[0] == _about(name)["shape"][0]:
+        return name
     if data is None and shape[0] == 1:
         return "digits" if max(shape[1:]) <= 16 else "mnist"
     raise ValueError(
@@ -143,20 +150,28 @@ def default_name(shape: tuple[int, ...], data: str | None = None) -> str:
     )
 
 
+def _about(name: str) -> dict[str, Any]:
+    """What data/features says of a frozen network."""
+    return json.loads((assets("features") / f"{name}.json").read_text())
+
+
 @cache
 def frozen(name: str) -> FeatureNetwork:
     """A classifier from data/features, on the GPU where there is one."""
     from safetensors.torch import load
 
+    about = _about(name)
     file = assets("features") / f"{name}.safetensors"
-    about = json.loads(file.with_suffix(".json").read_text())
     weights = file.read_bytes()
     if hashlib.sha256(weights).hexdigest() != about["sha256"]:
         raise ValueError(
             f"{file} is damaged: its hash is not the one in {name}.json; restore both "
             "from the repository"
         )
-    network = Classifier(tuple(about["shape"]), about["classes"])
+    channels = about["shape"][0]
+    network = Classifier(
+        tuple(about["shape"]), about["classes"], about.get("width", 16)
+    )
     network.load_state_dict(load(weights))
     network.requires_grad_(False).eval()
     # Half the time on a CPU.
@@ -164,10 +179,10 @@ def frozen(name: str) -> FeatureNetwork:
     network.to("cuda" if torch.cuda.is_available() else "cpu")
 
     def prepared(x: Tensor) -> Tensor:
-        if x.shape[1] != 1:
+        if x.shape[1] != channels:
             raise ValueError(
-                f"the {name} network reads grey images (b, 1, H, W), got "
-                f"{tuple(x.shape)}; choose other features"
+                f"the {name} network reads {'grey' if channels == 1 else 'RGB'} images "
+                f"(b, {channels}, H, W), got {tuple(x.shape)}; choose other features"
             )
         return to_size(x, about["shape"][-1])
 
@@ -183,12 +198,12 @@ def frozen(name: str) -> FeatureNetwork:
 def to_size(x: Tensor, size: int) -> Tensor:
     """Square images (b, C, H, W) at the size of a frozen network.
 
-    28×28 becomes 32×32 by a border of two black pixels, as in `data.load`; every other
-    size by antialiased bilinear interpolation.
+    Grey 28×28 become 32×32 by a border of two black pixels, as in `data.load`; all
+    others are scaled by antialiased bilinear interpolation.
     """
     if x.shape[-2:] == (size, size):
         return x
-    if size == 32 and x.shape[-2:] == (28, 28):
+    if size == 32 and x.shape[-3:] == (1, 28, 28):
         return functional.pad(x, (2, 2, 2, 2), value=-1.0)
     return functional.interpolate(x, (size, size), mode="bilinear", antialias=True)
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn import functional
 
-from multigan_lib import data
+from multigan_lib import data, metrics
 from multigan_lib.metrics import features
 from multigan_lib.metrics.features import feature_network, labeller
 from multigan_lib.nets.classifier import Classifier
@@ -51,15 +52,24 @@ def test_frozen_network_is_the_file(name):
     assert network.name == f"{name}@{about['sha256'][:8]}"
     assert (path.parent.parent.parent / about["script"]).exists()
 
-    plain = Classifier(tuple(about["shape"]), about["classes"]).eval()
-    plain.load_state_dict(load_file(path))
-    x = images(size=about["shape"][-1])
+    weights = load_file(path)
+    width = len(weights["trunk.0.weight"])
+    plain = Classifier(tuple(about["shape"]), about["classes"], width).eval()
+    plain.load_state_dict(weights)
+    x = images(channels=about["shape"][0], size=about["shape"][-1])
     with torch.no_grad():
         expected = plain.features(x), plain(x)
     torch.testing.assert_close(network(x).float(), expected[0])
     torch.testing.assert_close(network.logits(x).float(), expected[1])
     assert network(x).dtype == torch.float64
     assert network(x).shape == (5, network.num_features)
+
+
+def test_frozen_weights_are_those_of_the_records():
+    """Scores of other weights could not stand beside the recorded ones."""
+    assert feature_network("digits").name == "digits@ad174221"
+    assert feature_network("mnist").name == "mnist@7ba3e7d4"
+    assert feature_network("cifar10").name == "cifar10@f96da662"
 
 
 def test_digits_are_read_at_every_size():
@@ -80,14 +90,67 @@ def test_mnist_network_never_saw_the_held_out_images():
     assert about["accuracy"] >= 0.98
 
 
+def real_images(name):
+    """Held-out images of a data set that is here already; nothing is downloaded."""
+    if not next(entry for entry in data.available() if entry.name == name).present:
+        pytest.skip(f"the images of {name} are not here")
+    return data.load(name, "test[8000:]")
+
+
 def test_mnist_is_read():
-    try:
-        held_out = data.load("mnist", "test[8000:]")
-    except FileNotFoundError:
-        pytest.skip("MNIST's images are not here")
+    held_out = real_images("mnist")
     x, labels = held_out.x(), held_out.labels
     assert x.shape[-1] == 28
     assert (labeller("mnist")(x) == labels).double().mean() >= 0.98
+
+
+def test_cifar10_network_never_saw_the_held_out_images():
+    about = json.loads((assets("features") / "cifar10.json").read_text())
+    assert about["trained_on"].endswith(" test[:8000]")
+    assert about["held_out"].endswith(" test[8000:]")
+    assert about["accuracy"] >= 0.70
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    held_out = real_images("cifar10")
+    if held_out.name != "cifar10-jpeg":
+        pytest.skip("this CIFAR-10 has another order: its slices are other images")
+    return held_out
+
+
+def test_cifar10_is_read(photographs):
+    x, labels = photographs.x(), photographs.labels
+    about = json.loads((assets("features") / "cifar10.json").read_text())
+    hits = (labeller("cifar10")(x) == labels).double().mean().item()
+    assert hits == pytest.approx(about["accuracy"], abs=0.005)
+
+
+def test_fid_of_photographs_finds_its_features_and_tells_damage(photographs):
+    """The other half scores far better than noisy, blurred or grey copies."""
+    half, other = photographs[:1000], photographs[1000:]
+    real = metrics.fid(half, other)
+    assert real.features == feature_network("cifar10").name
+    x = other.x()
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.2 * torch.randn(x.shape, generator=generator)
+    small = functional.avg_pool2d(x, 4)
+    for worse in (
+        (x + noise).clamp(-1, 1),
+        functional.interpolate(small, scale_factor=4),
+        x.mean(1, keepdim=True).expand_as(x),
+        x[other.labels < 5],
+    ):
+        assert metrics.fid(half, worse).value > 4 * real.value
+    assert metrics.inception_score(other).value > 4
+
+
+def test_photographs_at_28_are_scaled_not_padded():
+    """A black border is right for digits on black alone."""
+    x = images(channels=3, size=28)
+    network = feature_network("cifar10")
+    scaled = functional.interpolate(x, (32, 32), mode="bilinear", antialias=True)
+    torch.testing.assert_close(network(x), network(scaled))
 
 
 def test_mnist_at_28_is_padded_not_scaled():
@@ -98,9 +161,11 @@ def test_mnist_at_28_is_padded_not_scaled():
     torch.testing.assert_close(network(x), network(padded))
 
 
-def test_frozen_networks_refuse_colour():
-    with pytest.raises(ValueError, match="grey"):
+def test_frozen_networks_refuse_other_channels():
+    with pytest.raises(ValueError, match=r"digits network reads grey.*\(5, 3, 16"):
         feature_network("digits")(images(channels=3))
+    with pytest.raises(ValueError, match=r"cifar10 network reads RGB.*\(5, 1, 16"):
+        feature_network("cifar10")(images())
 
 
 def test_own_network_runs_in_evaluation_mode_and_gets_its_mode_back():
@@ -144,7 +209,7 @@ def test_names_tell_weights_apart():
 
 
 def test_bad_networks_are_refused():
-    with pytest.raises(ValueError, match=r"'mnist', 'inception'.*got 'nmist'"):
+    with pytest.raises(ValueError, match=r"'cifar10', 'inception'.*got 'nmist'"):
         feature_network("nmist")
     with pytest.raises(ValueError, match="got 3"):
         feature_network(3)
@@ -162,7 +227,16 @@ def test_default_names():
     assert features.default_name((1, 16, 16)) == "digits"
     assert features.default_name((1, 28, 28)) == "mnist"
     assert features.default_name((1, 32, 32), "digits") == "digits"
-    for shape, name in [((3, 32, 32), None), ((1, 28, 28), "fashion_mnist")]:
+    for name in ("cifar10", "cifar10-jpeg"):  # from the archive of JPEG images
+        assert features.default_name((3, 32, 32), name) == "cifar10"
+    for shape, name in [
+        ((3, 32, 32), None),
+        ((1, 28, 28), "fashion_mnist"),
+        ((1, 32, 32), "cifar10"),
+        ((3, 32, 32), "mnist"),
+        ((3, 32, 32), "stl10"),
+        ((3, 32, 32), "-jpeg"),
+    ]:
         with pytest.raises(ValueError, match="inception"):
             features.default_name(shape, name)
 

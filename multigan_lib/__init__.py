@@ -14,8 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets as data
     from . import (
+        augmentation,
         divergence,
         experiments,
         figures,
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
         results,
         widgets,
     )
+    from . import datasets as data
     from .profiles import profile
     from .training import train
 
 __version__ = "0.1.0"
 
 _MODULES = {
+    "augmentation": "augmentation",
     "data": "datasets",
     "divergence": "divergence",
     "experiments": "experiments",
@@ -48,6 +50,7 @@ _MODULES = {
 _FUNCTIONS = {"profile": "profiles", "train": "training"}
 
 __all__ = [
+    "augmentation",
     "data",
     "divergence",
     "experiments",

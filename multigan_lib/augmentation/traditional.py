@@ -1,0 +1,140 @@
+"""Traditional augmentation: shifts, rotation, flips, brightness, contrast, noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..datasets import ImageData, to_uint8
+from ..games.game import seeded
+from .drawing import Drawn
+from .mixing import labels_of
+
+DIGITS = ("mnist", "digits", "stacked_mnist")
+MIRRORS = (
+    "fashion_mnist",
+    "cifar10",
+    "stl10",
+    "celeba",
+    "lsun_church",
+    "imagenet32",
+)
+
+
+@dataclass(frozen=True)
+class Traditional:
+    """Changes that leave a label as it is, drawn anew for every image.
+
+    torchvision's transforms, with the kinds and sizes of the thesis of Reinhart (2025,
+    sections 4.1.3 and 4.1.5). What a shift or a rotation uncovers is black.
+
+    Args:
+        shift: most that an image moves along either axis, of its size.
+        rotation: most that it turns either way, in degrees.
+        flip: classes of which half the images are mirrored, left to right; True for
+            all classes, False for none. None mirrors all where left and right do not
+            matter as far as the library knows (clothes, photographs), else none.
+        brightness, contrast: factors are drawn from 1 ± this.
+        noise: standard deviation of Gaussian noise, of images in [-1, 1].
+
+    Raises:
+        ValueError: for a number that is negative.
+    """
+
+    shift: float = 0.1
+    rotation: float = 10.0
+    flip: bool | Sequence[int] | None = None
+    brightness: float = 0.2
+    contrast: float = 0.2
+    noise: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ("shift", "rotation", "brightness", "contrast", "noise"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(
+                    f"{name} must be at least 0, got {getattr(self, name)}"
+                )
+
+    def draw(self, data: ImageData, counts: Tensor, seed: int = 0) -> Drawn:
+        """Return ``counts[c]`` changed images of every class c.
+
+        The images of a class are taken in random order, each once before any is taken
+        again.
+
+        Args:
+            data: labelled images.
+            counts: how many of each class, (classes,).
+            seed: which images, and their changes.
+
+        Raises:
+            ValueError: if a class has no image, or all digits are to be mirrored.
+        """
+        flipped = self.flipped(data)
+        counts = torch.as_tensor(counts)
+        with seeded(seed):
+            chosen = torch.cat(
+                [_cycle(data, label, n) for label, n in enumerate(counts.tolist())]
+            )
+            labels = labels_of(data)[chosen]
+            images = self._changed(data.x(chosen), torch.isin(labels, flipped))
+        split = f"{data.split}, changed"
+        changed = ImageData(
+            to_uint8(images), labels, data.classes, "traditional", split
+        )
+        return Drawn(changed, counts, 1.0)
+
+    def flipped(self, data: ImageData) -> Tensor:
+        """Return the classes that are mirrored, (m,).
+
+        Raises:
+            ValueError: if all digits are to be mirrored.
+        """
+        every = torch.arange(len(data.classes))
+        if self.flip is True and data.name in DIGITS:
+            raise ValueError(
+                f"{data.name} holds digits: a mirrored 2, 3 or 7 is no digit, and it "
+                "would keep its label. Leave flip out, or name the classes that look "
+                "like themselves in a mirror: flip=[0, 8]"
+            )
+        if self.flip is None:
+            return every if data.name in MIRRORS else every[:0]
+        if isinstance(self.flip, bool):
+            return every if self.flip else every[:0]
+        return torch.tensor(list(self.flip), dtype=torch.int64)
+
+    def _changed(self, x: Tensor, mirror: Tensor) -> Tensor:
+        """Change float images (n, C, H, W) in [-1, 1]; ``mirror`` says which may be."""
+        from torchvision.transforms import v2
+
+        steps: list[nn.Module] = [
+            v2.RandomAffine(
+                self.rotation,
+                translate=(self.shift, self.shift),
+                interpolation=v2.InterpolationMode.BILINEAR,
+            ),
+            v2.ColorJitter(self.brightness, self.contrast),
+        ]
+        plain, mirrored = (
+            v2.Compose(more + steps) for more in ([], [v2.RandomHorizontalFlip()])
+        )
+        # One image at a time: a transform draws its numbers once for a whole batch.
+        images = torch.stack(
+            [
+                (mirrored if flip else plain)(image)
+                for image, flip in zip((x + 1) / 2, mirror.tolist(), strict=True)
+            ]
+        )
+        images = images * 2 - 1
+        return (images + self.noise * torch.randn_like(images)).clamp(-1, 1)
+
+
+def _cycle(data: ImageData, label: int, count: int) -> Tensor:
+    """Places of ``count`` images of a class, each once before any comes again."""
+    places = (labels_of(data) == label).nonzero().flatten()
+    if count and not len(places):
+        raise ValueError(f"{data} have no image of class {data.classes[label]}")
+    rounds = [places[torch.randperm(len(places))] for _ in range(0, count, len(places))]
+    return torch.cat([*rounds, places[:0]])[:count]

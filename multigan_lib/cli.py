@@ -4,7 +4,7 @@ import ast
 import inspect
 import json
 import sys
-from itertools import combinations
+from itertools import combinations, cycle, islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -127,6 +127,10 @@ def sample(
     n: Annotated[int, typer.Option(help="How many samples.")] = 64,
     out: Annotated[Path, typer.Option(help="The picture.")] = Path("samples.png"),
     seed: Annotated[int | None, typer.Option(help="Makes it repeatable.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Classes of a conditional game, in turn: 3, or 0,1,2."),
+    ] = None,
 ) -> None:
     """Draw samples of a trained game into a picture."""
     from . import figures, games
@@ -134,7 +138,7 @@ def sample(
     if out.suffix.lower() != ".png":
         raise ValueError(f"--out must end in .png, got {out}")
     game = games.load(path)
-    print(figures.save(_picture(game, n, seed=seed), out))
+    print(figures.save(_picture(game, n, None, seed, _classes(labels)), out))
 
 
 @app.command()
@@ -184,6 +188,7 @@ def battle(
 ) -> None:
     """Let trained games judge each other's samples: the adversarial metric."""
     from . import games, metrics
+    from .datasets import Batch
 
     if len(paths) < 2:
         raise ValueError("a battle needs two trained games or more: name their folders")
@@ -198,7 +203,8 @@ def battle(
         source |= {"split": split, "image_size": shape[-1]}
     held = _load(source)
     points = hasattr(held, "means")
-    test = held.sample(n or 4096, seed=seed + 1) if points else held
+    # The modes of points are their classes.
+    test = Batch(*held.sample_with_modes(n or 4096, seed + 1)) if points else held
     result = metrics.tournament(
         players, test, n=n, judges=judges, tolerance=tolerance, resize=resize, seed=seed
     )
@@ -298,11 +304,33 @@ def _load(source: dict[str, Any]) -> Any:
     return data
 
 
-def _picture(game: Any, n: int, data: Any = None, seed: int | None = 0) -> Any:
+def _classes(text: str | None) -> list[int] | None:
+    """Return the classes of ``--labels``."""
+    try:
+        return None if text is None else [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(
+            f"--labels wants whole numbers, such as 3 or 0,1,2; got {text!r}"
+        ) from None
+
+
+def _picture(
+    game: Any,
+    n: int,
+    data: Any = None,
+    seed: int | None = 0,
+    classes: list[int] | None = None,
+) -> Any:
     from . import figures
 
-    if len(game.shape) == 3:
-        columns = max(1, round(n**0.5))
-        return figures.sample_grid(game.sample(n, seed=seed), columns, limit=n)
-    mixture = data if hasattr(data, "means") else None
-    return figures.scatter_points(game.sample(max(n, 2048), seed=seed), mixture)
+    points = len(game.shape) == 1
+    n = max(n, 2048) if points else n
+    labels = None if classes is None else [*islice(cycle(classes), n)]
+    samples = game.sample(n, labels, seed=seed)
+    if points:
+        mixture = data if hasattr(data, "means") else None
+        return figures.scatter_points(samples, mixture)
+    # So many columns that each holds one class.
+    turn = len(classes or [0])
+    columns = turn * max(1, round(n**0.5 / turn))
+    return figures.sample_grid(samples, columns, limit=n)

@@ -172,6 +172,106 @@ def test_sample_draws_a_picture_of_so_many(command, tmp_path):
     assert code == 2 and "no checkpoint" in error
 
 
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    """Folders of two games of digits and one of points, which take labels."""
+    folder = tmp_path_factory.mktemp("conditional")
+    digits = mg.data.load("digits", "train[:64]", image_size=16)
+    for name, kind, data in (
+        ("cgan", mg.games.CGAN, digits),
+        ("cmadgan", mg.games.CMADGAN, digits),
+        ("points", mg.games.CGAN, mg.data.ring()),
+    ):
+        game = kind(data, width=4)
+        mg.train(game, data, steps=1, batch_size=8, checkpoint=folder / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "labels", "columns"),
+    [
+        (["--labels", "3", "--n", 16], [3] * 16, 4),
+        (["--labels", "0,1,2", "--n", 16], [0, 1, 2] * 5 + [0], 3),
+        (["--labels", "7, 2", "--n", 16], [7, 2] * 8, 4),
+        (["--n", 16], None, 4),
+    ],
+)
+def test_sample_asks_for_classes(
+    command, conditional, tmp_path, monkeypatch, words, labels, columns
+):
+    drawn = []
+
+    def grid(samples, columns, limit):
+        drawn.append((samples.labels.tolist(), columns, limit))
+        return plain(samples, columns, limit=limit)
+
+    plain = mg.figures.sample_grid
+    monkeypatch.setattr(mg.figures, "sample_grid", grid)
+    for name in ("cgan", "cmadgan"):
+        picture = tmp_path / f"{name}.png"
+        code, _, error = command("sample", conditional / name, "--out", picture, *words)
+        assert code == 0, error
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        asked, *sizes = drawn.pop()
+        assert sizes == [columns, 16]
+        assert asked == labels if labels else len({*asked}) > 1
+
+
+def test_sample_asks_for_modes_of_points(command, conditional, tmp_path, monkeypatch):
+    drawn = []
+    plain = mg.figures.scatter_points
+    monkeypatch.setattr(
+        mg.figures, "scatter_points", lambda x, m: drawn.append(x) or plain(x, m)
+    )
+    words = ("--labels", "6", "--out", tmp_path / "a.png")
+    assert command("sample", conditional / "points", *words)[0] == 0
+    assert drawn[0].labels.tolist() == [6] * 2048
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "message"),
+    [
+        ("cgan", "three", "--labels wants whole numbers, such as 3 or 0,1,2; got"),
+        ("cgan", "1,,2", "--labels wants whole numbers"),
+        ("cgan", "", "--labels wants whole numbers"),
+        ("cgan", "0,11", "labels must be from 0 to 9, got 0 to 11"),
+        ("cgan", "-1", "labels must be from 0 to 9, got -1"),
+        ("gan", "3", "GAN is not conditional: it takes no labels"),
+    ],
+)
+def test_labels_that_cannot_be_are_one_sentence(
+    command, conditional, tmp_path, name, labels, message
+):
+    if name == "gan":
+        train(command, conditional / "gan", "--steps", 1)
+    out = tmp_path / "a.png"
+    words = ("sample", conditional / name, f"--labels={labels}", "--out", out)
+    code, _, error = command(*words)
+    lines = error.strip().splitlines()
+    assert code == 2 and not out.exists()
+    assert len(lines) == 1 and lines[0].startswith("Error: ") and message in lines[0]
+
+
+def test_train_takes_conditional_games(command, tmp_path):
+    words = ("--steps", 1, "--batch-size", 8, "--width", 4, "--image-size", 16)
+    more = ("--data", "digits", "--set", "generators=2", "--set", "sign=printed")
+    code, text, error = command("train", "cmadgan", *words, *more, "--out", tmp_path)
+    assert code == 0 and "CMADGAN on digits" in text, error
+    assert mg.games.load(tmp_path).sign == "printed"
+
+
+def test_conditional_games_battle(command, conditional):
+    paths = (conditional / "cgan", conditional / "cmadgan")
+    code, text, error = command("battle", *paths, "--data", "digits", "--n", 40)
+    assert code == 0 and "r_samples" in text, error
+    again = conditional / "points again"
+    game = mg.games.load(conditional / "points")
+    mg.train(game, mg.data.ring(), steps=1, batch_size=8, checkpoint=again)
+    words = ("battle", conditional / "points", again, "--data", "ring", "--n", 99)
+    code, text, error = command(*words)
+    assert code == 0 and "n = 99" in text, error
+
+
 def test_run_writes_a_record_where_asked_and_can_be_interrupted(
     command, tmp_path, monkeypatch
 ):

@@ -8,26 +8,21 @@ calls generated, and on a sample that it calls real.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import interpolate, softplus
 
-from ..games.game import seeded
-from .images import BATCH, ImageSet, image_set
+from .images import BATCH
+from .judges import Judge, draw, hear, held_out, indices, labels_of
 from .ratios import rate, ratio_interval
 
 if TYPE_CHECKING:
     from .images import Images
 
 JUDGES = ("mean", "each")
-TINY = 1e-300  # a value of no sample called real at all, whose logarithm exists
 
 
 @dataclass(frozen=True)
@@ -171,12 +166,19 @@ def gam(
     batches may judge single samples badly (see ``errors``); layer norm avoids it. No
     norm puts a threshold right that is off because the game was stopped midway.
 
+    A game whose samples carry labels is conditional. It makes samples of the classes of
+    the test images, and judges x with its label c, by ``p_d(x|c) / p_g(x|c)``. Samples
+    without labels are not for it: ``p_d(x) / p_g(x)`` is that ratio times
+    ``p_g(c|x) / p_d(c|x)``, of which it knows nothing. So conditional games battle each
+    other only.
+
     Args:
         game_1, game_2: games, or anything else with ``sample(n)``, whose result
             has ``x``, and ``realness(x)``: a logit for each sample that is 0 where real
-            and generated are equally likely under equal priors.
-        test_images: held-out data: `ImageData`, `Samples`, or a float tensor, images
-            (N, C, H, W) in [-1, 1] or points (N, 2).
+            and generated are equally likely under equal priors. Conditional ones have
+            ``sample(n, labels)`` and ``realness(x, labels)``.
+        test_images: held-out data: `ImageData`, `Samples`, a `Batch`, or a float
+            tensor, images (N, C, H, W) in [-1, 1] or points (N, 2).
         n: test images, and samples of each game, to judge; by default all N.
         judges: what a game with several discriminators says: ``"mean"``, one verdict,
             its ``realness`` (the mean of their logits, or a boosted game's vote), or
@@ -193,8 +195,9 @@ def gam(
 
     Raises:
         TypeError, ValueError: test images or options that do not fit; images of unlike
-            size without ``resize``, or of unlike channels; a judge without a threshold
-            (a Wasserstein critic) or with NaN for an answer.
+            size without ``resize``, or of unlike channels; a conditional judge of what
+            has no labels; a judge without a threshold (a Wasserstein critic) or with
+            NaN for an answer.
 
     Source: Im et al. (2016), section 4.
     """
@@ -248,21 +251,24 @@ def tournament(
             "tolerance must be 0 or more and level between 0 and 1, "
             f"got {tolerance} and {level}"
         )
-    test = _held_out(test_images)
+    test = held_out(test_images)
     n = test.n if n is None else n
     if not 1 <= n <= test.n:
         raise ValueError(
             f"n must be between 1 and the number of test images, {test.n}; got {n}"
         )
-    samples = {name: _draw(name, game, n, seed) for name, game in games.items()}
+    chosen = indices(test.n, n, seed)
+    classes = labels_of(test_images, test.n)
+    classes = None if classes is None else classes[chosen]
+    samples = {name: draw(name, game, n, classes, seed) for name, game in games.items()}
     bench = {
-        name: _Judge(name, game, judges, resize, tuple(samples[name].shape[1:]))
+        name: Judge(name, game, judges, resize, samples[name])
         for name, game in games.items()
     }
-    on_test = _hear(bench, _test_batches(test, n, seed), "the test images")
+    on_test = hear(bench, map(test.x, chosen.split(BATCH)), classes, "the test images")
     on = {
-        name: _hear(bench, x.split(BATCH), f"the samples of {name}")
-        for name, x in samples.items()
+        name: hear(bench, its.x.split(BATCH), its.labels, f"the samples of {name}")
+        for name, its in samples.items()
     }
     battles = {}
     for a, b in permutations(games, 2):
@@ -285,99 +291,3 @@ def tournament(
             level,
         )
     return Tournament(list(games), battles)
-
-
-@dataclass(frozen=True)
-class _Opinion:
-    """What a judge says of a set: float64 (n,) errors in [0, 1], and a log value."""
-
-    called_fake: np.ndarray
-    called_real: np.ndarray
-    log_value: float  # log of -F = log E[-log(1 - D)]
-
-
-class _Judge:
-    """A game in the role of judge, of images of any size it may see."""
-
-    def __init__(
-        self, name: str, game: Any, judges: str, resize: bool, shape: tuple[int, ...]
-    ) -> None:
-        self.name, self.game, self.judges, self.resize = name, game, judges, resize
-        self.shape = shape
-
-    def logits(self, x: Tensor, what: str) -> tuple[Tensor, Tensor]:
-        """Return the verdict, (1, b) or one a discriminator, and each one's logits."""
-        x = self.fitted(x, what)
-        try:
-            # What a game says as one is its own affair: boosted judges vote.
-            said = each = self.game.realness(x)[None]
-            if getattr(self.game, "discriminators", 1) > 1:
-                each = self.game.realness_each(x)
-        except ValueError as error:
-            raise ValueError(f"{self.name} cannot be a judge: {error}") from error
-        if said.isnan().any() or each.isnan().any():
-            raise ValueError(f"{self.name} says NaN of {what}: did training diverge?")
-        each = each.detach().double().cpu()
-        return (said.detach().double().cpu() if self.judges == "mean" else each), each
-
-    def fitted(self, x: Tensor, what: str) -> Tensor:
-        shape = tuple(x.shape[1:])
-        if shape == self.shape:
-            return x
-        if len(shape) != 3 or len(self.shape) != 3 or shape[0] != self.shape[0]:
-            raise ValueError(
-                f"{self.name} judges samples of shape {self.shape}, "
-                f"and {what} have shape {shape}"
-            )
-        if not self.resize:
-            raise ValueError(
-                f"{self.name} judges images of shape {self.shape}, and {what} have "
-                f"shape {shape}; resize=True scales them"
-            )
-        return interpolate(x, self.shape[1:], mode="bilinear", antialias=True)
-
-
-def _draw(name: str, game: Any, n: int, seed: int) -> Tensor:
-    if not hasattr(game, "sample") or not hasattr(game, "realness"):
-        raise TypeError(f"{name} must be a game, got {type(game).__name__}")
-    with seeded(seed, getattr(game, "device", None)):
-        return game.sample(n).x
-
-
-@torch.no_grad()
-def _hear(
-    bench: Mapping[str, _Judge], parts: Iterable[Tensor], what: str
-) -> dict[str, _Opinion]:
-    """Every judge's opinion of a set that comes in parts."""
-    heard: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in bench}
-    for x in parts:
-        for name, judge in bench.items():
-            heard[name].append(judge.logits(x, what))
-    opinions = {}
-    for name in bench:
-        said, each = (
-            torch.cat(parts, dim=1) for parts in zip(*heard[name], strict=True)
-        )
-        real = ((said.sign() + 1) / 2).mean(0).numpy()
-        value = max(softplus(each).mean().item(), TINY)
-        opinions[name] = _Opinion(1 - real, real, math.log(value))
-    return opinions
-
-
-def _held_out(test_images: Images) -> ImageSet:
-    x = getattr(test_images, "x", test_images)
-    if not (isinstance(x, Tensor) and x.ndim == 2):
-        return image_set(test_images, "test_images")
-    if not x.is_floating_point() or not len(x) or not x.isfinite().all():
-        raise ValueError(
-            f"test_images must be finite float points (n, 2), got {x.dtype} "
-            f"{tuple(x.shape)}"
-        )
-    return ImageSet(x.detach(), len(x), tuple(x.shape[1:]))
-
-
-def _test_batches(test: ImageSet, n: int, seed: int) -> Iterator[Tensor]:
-    order = torch.arange(test.n)
-    if n < test.n:
-        order = torch.randperm(test.n, generator=torch.Generator().manual_seed(seed))
-    return (test.x(part) for part in order[:n].split(BATCH))

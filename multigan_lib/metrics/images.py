@@ -12,9 +12,10 @@ from torch import Tensor
 from ..datasets import ImageData
 
 if TYPE_CHECKING:
+    from ..datasets import Batch
     from ..games import Samples
 
-    Images: TypeAlias = ImageData | Samples | Tensor
+    Images: TypeAlias = ImageData | Samples | Batch | Tensor
 
 BATCH = 128  # images in memory as floats, and in a feature network, at a time
 SLACK = 1e-3  # how far rounding may carry a value out of [-1, 1]

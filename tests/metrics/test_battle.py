@@ -310,7 +310,7 @@ def test_a_critic_is_refused():
 
 def test_nan_is_refused():
     broken = networks(0)
-    broken.realness_each = lambda x: torch.full((1, len(x)), math.nan)
+    broken.realness_each = lambda x, labels=None: torch.full((1, len(x)), math.nan)
     with pytest.raises(ValueError, match="game_1 says NaN"):
         gam(broken, networks(1), points())
 
@@ -467,3 +467,113 @@ def test_a_boosted_game_judges_by_its_vote():
     assert mg.metrics.gam(crowd, other, x).errors["test_1"] == 1
     each = mg.metrics.gam(crowd, other, x, judges="each").errors["test_1"]
     assert each == pytest.approx(1 / 3)
+
+
+# ---------------------------------------------------------- conditional games
+
+
+def conditional(kind=mg.games.CGAN, seed=0, data=None, **options):
+    game = kind(data or mg.data.ring(), width=16, seed=seed, **options)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in game.parameters():
+            p.add_(0.3 * torch.randn(p.shape, generator=generator))
+    return game
+
+
+def labelled(n=N, seed=3):
+    """Points of the ring with their modes; the modes in unequal shares."""
+    ring = mg.data.ring()
+    ring = mg.data.PointMixture(ring.means, ring.std, torch.arange(1, 9))
+    return mg.data.Batch(*ring.sample_with_modes(n, seed))
+
+
+@pytest.mark.parametrize("judges", ["mean", "each"])
+def test_conditional_judges_are_told_the_labels(judges):
+    one = conditional(seed=1, discriminators=2)
+    two = conditional(mg.games.CMADGAN, seed=2, generators=3)
+    x, c = test = labelled()
+    battle = gam(one, two, test, judges=judges, seed=5)
+    expected = {}
+    for i, judge, other in ((1, one, two), (2, two, one)):
+        for name, it in (("samples", other), ("own", judge)):
+            drawn = it.sample(N, c, seed=5)
+            assert torch.equal(drawn.labels, c)
+            expected[f"{name}_{i}"] = said_real(judge, drawn.x, c, judges)
+        expected[f"test_{i}"] = 1 - said_real(judge, x, c, judges)
+    assert battle.errors == pytest.approx(expected)
+    check_inverse(battle, gam(two, one, test, judges=judges, seed=5))
+    # The labels matter: the same judges err otherwise with those of other points.
+    moved = gam(one, two, mg.data.Batch(x, c.roll(1)), judges=judges, seed=5)
+    assert moved.errors["test_1"] != battle.errors["test_1"]
+
+
+def said_real(judge, x, c, judges):
+    with torch.no_grad(), mg.games.game.evaluating(judge):
+        logits = judge.opinions(x, c)
+    a, b = judge.targets
+    logits = logits - math.log((a + b) / (2 - a - b))
+    logits = logits if judges == "each" else logits.mean(0)
+    return (logits > 0).double().mean().item()
+
+
+class Told(nn.Module):
+    """A generator of a label alone, and a judge that knows both densities."""
+
+    def __init__(self, wrong):
+        super().__init__()
+        self.ring, self.wrong = mg.data.ring(), wrong
+
+    def sample(self, n, labels=None):
+        labels = torch.zeros(n).long() if labels is None else labels
+        at = self.ring.means[(labels + self.wrong) % 8].float()
+        x = at + self.ring.std * torch.randn(n, 2)
+        return mg.games.Samples(x, torch.zeros(n, dtype=torch.int64), labels)
+
+    def realness(self, x, labels):
+        real, fake = (
+            self.ring.means[labels],
+            self.ring.means[(labels + self.wrong) % 8],
+        )
+        return ((x - fake).square().sum(1) - (x - real).square().sum(1)).sign()
+
+
+def test_who_ignores_the_label_is_found_out():
+    """One game answers with the next mode: all modes there, each under a wrong name.
+
+    Its density of x alone is that of the data, so no unconditional judge could tell.
+    """
+    right, wrong = Told(0), Told(1)
+    battle = gam(right, wrong, labelled(400))
+    # `right` cannot tell its own samples from real ones; what it says is half an error.
+    assert battle.errors["own_1"] == battle.errors["test_1"] == 0.5
+    assert battle.errors["test_2"] < 0.01 and battle.errors["own_2"] < 0.01
+    assert battle.errors["samples_2"] > 0.99  # the right one's samples pass as real
+
+
+def test_conditional_judges_refuse_what_has_no_labels():
+    one, two, plain = conditional(seed=1), conditional(seed=2), networks(0)
+    with pytest.raises(ValueError, match=r"game_1 is conditional.*test images have"):
+        gam(one, two, points())
+    for games, name in (((one, plain), "game_2"), ((plain, one), "game_1")):
+        told = rf"is conditional.*the samples of {name} have none; let conditional"
+        with pytest.raises(ValueError, match=told):
+            gam(*games, labelled())
+    with pytest.raises(ValueError, match=r"200 samples, and labels of shape \(9,\)"):
+        gam(one, two, mg.data.Batch(points(), torch.zeros(9).long()))
+
+
+def test_other_games_do_not_look_at_labels():
+    x, c = labelled()
+    with_labels = gam(networks(0), networks(1), mg.data.Batch(x, c))
+    assert with_labels == gam(networks(0), networks(1), x)
+
+
+def test_conditional_image_games_battle_on_a_data_set():
+    digits = mg.data.load("digits", "test[:150]", image_size=16)
+    games = {f"{s}": conditional(data=digits, seed=s) for s in (0, 1)}
+    part = tournament(games, digits, n=60, seed=4).battles["0", "1"]
+    order = torch.randperm(150, generator=torch.Generator().manual_seed(4))[:60]
+    x, c = digits.x(order), digits.labels[order]
+    expected = 1 - said_real(games["0"], x, c, "mean")
+    assert part.n == 60 and part.errors["test_1"] == pytest.approx(expected)

@@ -15,8 +15,8 @@ SIGN = Recipe(
     data=MNIST_16,
     game={
         "name": "CMADGAN",
-        "condition": "channel",
         "generators": 3,
+        "diversity": 1.0,
         "latent_size": 100,
         "width": 16,
     },
@@ -46,7 +46,7 @@ RECIPES: dict[str, Recipe] = {
         data=CIFAR,
         train={"steps": 2_000, "batch_size": 64},
         measure={"held_out": {**CIFAR, "split": "test[8000:]"}},
-        game={"condition": "channel", "latent_size": 100, "width": 16},
+        game={"latent_size": 100, "width": 16},
         variants={
             "cGAN": {"name": "CGAN", "targets": SMOOTH},
             "cMADGAN": {"name": "CMADGAN"},
@@ -60,16 +60,9 @@ RECIPES: dict[str, Recipe] = {
         game={"latent_size": 100, "width": 16},
         variants={
             "GAN": {"name": "GAN"},
-            "cGAN": {"name": "CGAN", "condition": "channel", "targets": SMOOTH},
+            "cGAN": {"name": "CGAN", "targets": SMOOTH},
             **{f"MADGAN {k}": {"name": "MADGAN", "generators": k} for k in SIZES},
-            **{
-                f"cMADGAN {k}": {
-                    "name": "CMADGAN",
-                    "condition": "channel",
-                    "generators": k,
-                }
-                for k in SIZES
-            },
+            **{f"cMADGAN {k}": {"name": "CMADGAN", "generators": k} for k in SIZES},
         },
     ),
 }

@@ -18,15 +18,15 @@ class CGAN(ConditionalGame):
     Args:
         data: a data set with labels, or anything else that tells its shape and its
             number of classes, such as ``multigan_lib.data.Spec((1, 32, 32), 10)``.
-        condition: how a discriminator reads the label, ``"projection"`` or
-            ``"channel"``; see :class:`ConditionalGame`.
+        condition: how a discriminator reads the label, ``"channel"`` or
+            ``"projection"``; see :class:`ConditionalGame`.
         label_size: length of the label's embedding, which the generator reads behind z.
         loss: ``"minimax"``, ``"nonsaturating"``, ``"least_squares"`` or ``"hinge"``.
         latent_size: dimension of the noise z ~ N(0, I); by default the generator's.
         width: width of both default networks.
         generator: a network of your own, (n, latent_size + label_size) -> samples.
-        discriminator: of your own as for ``GAN``: samples -> (n, 1 + classes) for
-            ``"projection"``, samples with a channel more -> (n,) for ``"channel"``.
+        discriminator: of your own as for ``GAN``: samples with a channel more -> (n,)
+            for ``"channel"``, samples -> (n, 1 + classes) for ``"projection"``.
         discriminators, aggregate, lam, targets: see :class:`AdversarialGame`.
         seed: seed of the initial weights.
 
@@ -39,7 +39,7 @@ class CGAN(ConditionalGame):
         self,
         data: Any,
         *,
-        condition: str = "projection",
+        condition: str = "channel",
         label_size: int = 32,
         loss: str = "nonsaturating",
         targets: tuple[float, float] | str = (1.0, 0.0),

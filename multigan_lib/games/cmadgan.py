@@ -57,7 +57,7 @@ class CMADGAN(ConditionalGame):
         sign: str = "corrected",
         centred: bool = False,
         per_generator: int | None = None,
-        condition: str = "projection",
+        condition: str = "channel",
         label_size: int = 32,
         loss: str = "nonsaturating",
         targets: tuple[float, float] | str = (0.9, 0.1),

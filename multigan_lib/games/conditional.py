@@ -18,7 +18,7 @@ from .adversarial import (
 )
 from .game import Samples
 
-CONDITIONS = ("projection", "channel")
+CONDITIONS = ("channel", "projection")
 
 
 class ConditionalGame(AdversarialGame):
@@ -33,8 +33,8 @@ class ConditionalGame(AdversarialGame):
         data: a data set with labels, or anything else that tells its shape and its
             number of classes.
         generators: number K of generators.
-        condition: how a discriminator reads the label: ``"projection"`` (Miyato and
-            Koyama, 2018) or ``"channel"``, the embedded label as a channel more.
+        condition: how a discriminator reads the label: ``"channel"``, the embedded
+            label as a channel more, or ``"projection"`` (Miyato and Koyama, 2018).
         label_size: length of the embedded label.
         loss, discriminators, aggregate, lam, targets: see :class:`AdversarialGame`;
             not ``"wasserstein"``.

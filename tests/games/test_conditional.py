@@ -54,7 +54,7 @@ def test_labels_are_random_unless_asked_for(kind):
 
 
 def test_projection_is_an_inner_product_with_the_labels_vector():
-    game = make(shape=IMAGES).eval()
+    game = make(shape=IMAGES, condition="projection").eval()
     network = game.discriminator.network
     x, labels = batch(IMAGES)
     features = network.trunk(x)

@@ -19,10 +19,10 @@ GAMES = {
     "GMAN boosting": {"discriminators": 3, "aggregate": "boosting"},
     "GMAN learnt": {"discriminators": 3, "aggregate": "learnt", "slices": True},
     "GMAN different": {},
-    "CGAN": {},
-    "CGAN channel": {"condition": "channel"},
-    "CMADGAN": {"generators": 3},
-    "CMADGAN channel": {"generators": 3, "condition": "channel", "centred": True},
+    "CGAN channel": {},
+    "CGAN": {"condition": "projection"},
+    "CMADGAN channel": {"generators": 3, "centred": True},
+    "CMADGAN": {"generators": 3, "condition": "projection"},
 }
 CLASSES = 8
 

@@ -1,10 +1,12 @@
 """What generated images are worth to a classifier: extra images, mixed in, judged.
 
-counts = mg.augmentation.class_counts(real)
-extra = mg.augmentation.generative(game, counts).images
-images = mg.augmentation.replacement(real, extra, share=0.4)
-classifier = mg.augmentation.train_classifier(images, steps=400)
-mg.augmentation.macro_f1(classifier, held)
+From a trained game to a score::
+
+    counts = mg.augmentation.class_counts(real)
+    extra = mg.augmentation.generative(game, counts).images
+    images = mg.augmentation.replacement(real, extra, share=0.4)
+    classifier = mg.augmentation.train_classifier(images, steps=400)
+    mg.augmentation.macro_f1(classifier, held)
 """
 
 from .classifying import macro_f1, train_classifier

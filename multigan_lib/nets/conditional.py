@@ -65,7 +65,8 @@ class LabelChannel(nn.Module):
     learnt channel in Denton et al. 2015.)
 
     Args:
-        network: discriminators (n, *extended) → (n,), or (N, n, *extended) → (N, n).
+        network: discriminators ``(n, *extended)`` → (n,), or ``(N, n, *extended)`` →
+            (N, n).
         classes: number of classes.
         shape: one sample's shape (C, H, W) or (d,).
         extended: that of a sample with its label, (C + 1, H, W) or (d + label_size,).

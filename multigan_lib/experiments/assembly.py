@@ -47,8 +47,12 @@ def compare(
     config: Mapping[str, Any],
     seed: int,
     places: Mapping[tuple[str, int], Path],
+    progress: bool = False,
 ) -> dict[str, Any]:
-    """What the games of a seed give together, kept beside what each gave."""
+    """What the games of a seed give together, kept beside what each gave.
+
+    On the way ``recipe.compare`` may keep what it has in a folder of that name.
+    """
     if recipe.compare is None:
         return {}
     kept = {variant: places[variant, seed] for variant in recipe.variants}
@@ -57,7 +61,9 @@ def compare(
     path = folder / f"together-{seed}-{versions.hexdigest()[:8]}.json"
     if not path.is_file():
         games = {name: load(place / "checkpoint") for name, place in kept.items()}
-        write_json(path, as_json(recipe.compare(games, config["measure"], seed)))
+        settings, parts = config["measure"], path.with_suffix("")
+        found = recipe.compare(games, settings, seed, parts, progress)
+        write_json(path, as_json(found))
     return _numbers(json.loads(path.read_text()))
 
 

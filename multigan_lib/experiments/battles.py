@@ -15,7 +15,7 @@ from .evaluations import SAMPLE_SEED
 
 
 def every_pair(
-    games: Mapping[str, Any], settings: Mapping[str, Any], seed: int
+    games: Mapping[str, Any], settings: Mapping[str, Any], seed: int, *_: Any
 ) -> dict[str, tuple[float, How]]:
     """The adversarial metric of every pair of games, on images held out.
 

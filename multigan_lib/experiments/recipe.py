@@ -21,8 +21,9 @@ class Recipe:
         train: arguments of ``train``; ``steps`` counts from the beginning.
         measure: arguments of ``evaluate``.
         evaluate: (game, data, history, measure, seed) → :class:`Outcome`.
-        compare: (games by variant, measure, seed) → metrics of them all together, each
-            a value and how it was measured; or None.
+        compare: (games by variant, measure, seed, folder, progress) → metrics of them
+            all together, each a value and how it was measured; or None. Long ones keep
+            what they have in the folder, so that nothing is done twice.
         variants: name → arguments of the game that differ.
         paper: what differs at the papers' scale: section → arguments.
         seeds: how many seeds a run has where none is said.

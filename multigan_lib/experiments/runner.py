@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -72,28 +72,53 @@ def run(
     chosen = resolve_device(device)
     if progress:
         print(_outlook(recipe, title, seeds, chosen))
-    places = {
-        (variant, seed): place / f"{variant or 'run'}-{seed}-{_digest(config, variant)}"
-        for variant in recipe.variants
-        for seed in range(seeds)
-    }
+    places = _places(recipe, config, range(seeds), place)
+    shown = progress and jobs == 1
     tasks = [
-        (recipe, config, variant, seed, data, kept, chosen, progress and jobs == 1)
+        (recipe, config, variant, seed, data, kept, chosen, shown)
         for (variant, seed), kept in places.items()
         if not (kept / "result.json").is_file()
     ]
-    for variant, seed in _play_all(tasks, jobs):
+    for _, _, variant, seed, *_ in _each(_play, tasks, jobs):
         if progress:
             metrics = assembly.read_run(places[variant, seed])["metrics"]
             told = [f"{k} {v['value']:.4g}" for k, v in metrics.items()]
             label = f"{title} {variant} seed {seed}".replace("  ", " ")
             print(f"{label}: {', '.join(told[:6])}", flush=True)
     runs = [assembly.read_run(kept) for kept in places.values()]
-    together = [assembly.compare(recipe, config, seed, places) for seed in range(seeds)]
+    seeds_left = [(recipe, config, seed, places, shown) for seed in range(seeds)]
+    list(_each(assembly.compare, seeds_left, jobs if recipe.compare else 1))
+    together = [assembly.compare(*task) for task in seeds_left]
     record = assembly.assemble(title, recipe, config, seeds, runs, together)
     picture = figures.png(assembly.draw(record, runs, data))
     results.write(record, picture, folder)
     return results.read(title, folder)
+
+
+def run_seed(
+    name: str,
+    seed: int,
+    scale: str = "small",
+    device: str | None = None,
+    progress: bool = True,
+) -> None:
+    """Do a part of :func:`run`: all variants of one seed, and what they give together.
+
+    Nothing is written but what ``run`` finds done when it comes to this seed, so that
+    several processes or machines with one cache can share a recipe's seeds.
+
+    Raises:
+        ValueError: if there is no such recipe or scale.
+    """
+    recipe = find(name)
+    config = recipe.config(scale)
+    place = paths.cache() / "runs" / (name if scale == "small" else f"{name}_{scale}")
+    places = _places(recipe, config, [seed], place)
+    data, chosen = make_data(config["data"]), resolve_device(device)
+    for (variant, _), kept in places.items():
+        if not (kept / "result.json").is_file():
+            _play(recipe, config, variant, seed, data, kept, chosen, progress)
+    assembly.compare(recipe, config, seed, places, progress)
 
 
 def make_data(settings: Mapping[str, Any]) -> Any:
@@ -143,20 +168,20 @@ def _outlook(recipe: Recipe, title: str, seeds: int, device: torch.device) -> st
     )
 
 
-def _play_all(tasks: list[tuple], jobs: int) -> Iterator[tuple[str, int]]:
-    """Play the tasks, ``jobs`` at a time; yield (variant, seed) of each when done."""
+def _each(do: Callable[..., Any], tasks: list[tuple], jobs: int) -> Iterator[tuple]:
+    """Do the tasks, ``jobs`` at a time; yield each when it is done."""
     if jobs == 1:
         for task in tasks:
-            _play(*task)
-            yield task[2], task[3]
+            do(*task)
+            yield task
         return
     with ProcessPoolExecutor(
         jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:
-        waiting = {pool.submit(_play, *task): task for task in tasks}
+        waiting = {pool.submit(do, *task): task for task in tasks}
         for future in as_completed(waiting):
             future.result()
-            yield waiting[future][2], waiting[future][3]
+            yield waiting[future]
 
 
 def _play(
@@ -215,6 +240,17 @@ def _refuse_fewer(title: str, seeds: int, folder: Any) -> None:
             f"the record {title} has {there} seeds already; run at least as many, or "
             "name another folder for this one"
         )
+
+
+def _places(
+    recipe: Recipe, config: Mapping[str, Any], seeds: Iterable[int], place: Path
+) -> dict[tuple[str, int], Path]:
+    """Where each run of a recipe is kept: the folder's name tells all settings."""
+    return {
+        (variant, seed): place / f"{variant or 'run'}-{seed}-{_digest(config, variant)}"
+        for variant in recipe.variants
+        for seed in seeds
+    }
 
 
 def _digest(config: Mapping[str, Any], variant: str) -> str:

@@ -1,0 +1,109 @@
+"""What the images of several trained games are worth to a classifier."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import augmentation
+from .. import datasets as data_sets
+from ..augmentation import Drawn, Source, Traditional
+from ..results import How
+from .common import HELD_OUT, MNIST_16
+from .evaluations import SAMPLE_SEED
+
+MEASURE: dict[str, Any] = {
+    **HELD_OUT,
+    "real": MNIST_16,
+    "most": 5_000,
+    "classifier": {"steps": 400, "width": 16},
+    "labeller": {"steps": 1_000, "confidence": 0.0},
+    "repeats": 4,
+    "doubled": ["traditional", "GAN", "cGAN"],
+}
+"""Settings of the grid: most images of a class; the judges and the labeller; how many
+judges of real images alone; sources that are also tried with twice the updates."""
+
+LABELLER_SEED = 20_000
+
+
+def whole_grid(
+    games: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    seed: int,
+    folder: Path,
+    progress: bool,
+) -> dict[str, tuple[float, How]]:
+    """Every cell of replacement and expansion, for a seed's games.
+
+    Sources: ``traditional``; every game, its generators pooled, by its name; and every
+    generator of a game with several, by itself (``MADGAN 3 G0``), at share 1 only. For
+    the names of the metrics see ``augmentation.grid``; ``f1/labeller`` is that of the
+    classifier that names the images of games without conditions, which learns from the
+    real images and as many changed ones.
+    """
+    held = data_sets.load(**settings["held_out"])
+    every = data_sets.load(**settings["real"])
+    counts = augmentation.class_counts(every, settings["most"])
+    real = augmentation.stratified(every, counts, seed)
+    labeller = _labeller(real, settings["labeller"]["steps"], seed)
+    confidence = settings["labeller"]["confidence"]
+
+    def from_game(game: Any, source: int | None) -> Callable[[], Drawn]:
+        return lambda: augmentation.generative(
+            game,
+            counts,
+            labeller=None if _conditional(game) else labeller,
+            confidence=confidence,
+            source=source,
+            seed=SAMPLE_SEED + seed,
+        )
+
+    sources = {
+        "traditional": Source(
+            lambda: Traditional().draw(real, counts, SAMPLE_SEED + seed),
+            doubled="traditional" in settings["doubled"],
+        )
+    }
+    for name, game in games.items():
+        doubled = name in settings["doubled"]
+        sources[name] = Source(from_game(game, None), doubled=doubled)
+    for name, game in games.items():
+        count = getattr(game, "generators", 1)
+        for k in range(count if count > 1 else 0):
+            sources[f"{name} G{k}"] = Source(from_game(game, k), shares=(1.0,))
+    found = augmentation.grid(
+        real,
+        held,
+        sources,
+        folder,
+        **settings["classifier"],
+        repeats=settings["repeats"],
+        seed=seed,
+        progress=progress,
+    )
+    found["f1/labeller"] = augmentation.macro_f1(labeller, held)
+    return {name: (value, _how(name, held)) for name, value in found.items()}
+
+
+def _labeller(real: data_sets.ImageData, steps: int, seed: int) -> torch.nn.Module:
+    """A classifier of real images and as many changed ones."""
+    counts = augmentation.class_counts(real, len(real))
+    extra = Traditional().draw(real, counts, LABELLER_SEED + seed).images
+    mixed = augmentation.expansion(real, extra, 1.0, LABELLER_SEED + seed)
+    return augmentation.train_classifier(mixed, steps=steps, seed=LABELLER_SEED + seed)
+
+
+def _conditional(game: Any) -> bool:
+    return game.sample(1).labels is not None
+
+
+def _how(name: str, held: data_sets.ImageData) -> How:
+    reference = f"{held.name} {held.split}"
+    n = len(held)
+    if name.startswith("f1_a/"):
+        return How(n=len(held[::2]), reference=f"{reference}, even ones")
+    if name.startswith("f1_b/"):
+        return How(n=len(held[1::2]), reference=f"{reference}, odd ones")
+    return How(n=n, reference=reference) if name.startswith("f1/") else How()

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from . import evaluations
+from . import augmentations, evaluations
 from .common import HELD_OUT, MNIST_16
 from .recipe import Recipe, Section
 
@@ -58,6 +58,8 @@ RECIPES: dict[str, Recipe] = {
         about="Games with one and with many generators on MNIST, and what their images "
         "are worth to a classifier.",
         game={"latent_size": 100, "width": 16},
+        measure=augmentations.MEASURE,
+        compare=augmentations.whole_grid,
         variants={
             "GAN": {"name": "GAN"},
             "cGAN": {"name": "CGAN", "targets": SMOOTH},

@@ -166,7 +166,8 @@ def labelled_images(
 
     ``fid``, ``inception_score``: of as many images as are held out, of all generators;
     ``…_G0``, …: of each alone. ``fid_train``: of as many images that were trained on.
-    ``accuracy``: how often the labeller reads the class that was asked for.
+    ``accuracy``: how often the labeller reads the class that was asked for;
+    ``…_real``: that of the held-out images.
     ``similarity``: mean cosine of different generators' images for one z and label;
     ``…_centred``: after the mean image is subtracted; ``…_real``: of different real
     images of a class.
@@ -185,10 +186,8 @@ def labelled_images(
         alone = game.sample(n, source=k, seed=SAMPLE_SEED + seed).x.cpu()
         measured |= _quality(held, alone, f"_G{k}")
     if samples.labels is not None:
-        labeller = features.default_name(held.shape, held.name)
-        right = _labels(samples.x.cpu(), labeller) == samples.labels.cpu()
-        how = How(features.feature_network(labeller).name, n)
-        measured["accuracy"] = (right.double().mean().item(), how)
+        measured["accuracy"] = _accuracy(held, samples.x.cpu(), samples.labels.cpu())
+        measured["accuracy_real"] = _accuracy(held, held.x(), held.labels)
     if isinstance(game, CMADGAN):
         measured |= _similarities(game, data, seed)
     labels = (
@@ -219,6 +218,14 @@ def _quality(
         f"fid{ending}": (fid.value, How(fid.features, len(x), fid.split)),
         f"inception_score{ending}": (score.value, How(score.features, len(x))),
     }
+
+
+def _accuracy(held: data_sets.ImageData, x: Tensor, labels: Any) -> tuple[float, How]:
+    """Share of images that the labeller reads as the class they are to be."""
+    labeller = features.default_name(held.shape, held.name)
+    right = _labels(x, labeller) == labels
+    how = How(features.feature_network(labeller).name, len(x))
+    return right.double().mean().item(), how
 
 
 def _similarities(game: CMADGAN, data: Any, seed: int) -> dict[str, tuple[float, How]]:

@@ -93,14 +93,15 @@ class Traditional:
             ValueError: if all digits are to be mirrored.
         """
         every = torch.arange(len(data.classes))
-        if self.flip is True and data.name in DIGITS:
+        # An archive may add to the name, as cifar10-jpeg does.
+        if self.flip is True and data.name.startswith(DIGITS):
             raise ValueError(
                 f"{data.name} holds digits: a mirrored 2, 3 or 7 is no digit, and it "
                 "would keep its label. Leave flip out, or name the classes that look "
                 "like themselves in a mirror: flip=[0, 8]"
             )
         if self.flip is None:
-            return every if data.name in MIRRORS else every[:0]
+            return every if data.name.startswith(MIRRORS) else every[:0]
         if isinstance(self.flip, bool):
             return every if self.flip else every[:0]
         return torch.tensor(list(self.flip), dtype=torch.int64)

@@ -97,7 +97,9 @@ def test_digits_are_not_mirrored_and_asking_for_it_is_refused_with_the_reason():
 
 
 def test_clothes_and_photographs_are_mirrored_and_images_of_ones_own_are_not():
-    assert augmentation.Traditional().flipped(halves(name="cifar10")).tolist() == [0, 1]
+    for name in ("cifar10", "cifar10-jpeg"):
+        data = halves(name=name)
+        assert augmentation.Traditional().flipped(data).tolist() == [0, 1]
     assert augmentation.Traditional().flipped(halves(name="mine")).tolist() == []
     assert augmentation.Traditional(flip=True).flipped(halves()).tolist() == [0, 1]
     off = augmentation.Traditional(flip=False)

@@ -10,6 +10,14 @@ SMOOTH = (0.9, 0.1)
 SIZES = (3, 5, 7, 10)
 """Numbers of generators in the tables of Reinhart (2025)."""
 
+PAPER: dict[str, Section] = {
+    "data": {"split": "train", "image_size": 32},
+    "game": {"width": 32},
+    "train": {"steps": 46_800, "batch_size": 256, "lr": 2e-4},
+    "measure": {"held_out": {"name": "mnist", "split": "test", "image_size": 32}},
+}
+"""200 epochs of 234 steps, as the thesis's code has them."""
+
 SIGN = Recipe(
     about="Three generators of a class, by sign and weight of their similarity.",
     data=MNIST_16,
@@ -25,6 +33,7 @@ SIGN = Recipe(
         "strong corrected": {"diversity": 1.0},
         "strong printed": {"diversity": 1.0, "sign": "printed"},
     },
+    paper=PAPER,
 )
 CIFAR: Section = {"name": "cifar10", "split": "test[:8000]", "image_size": 32}
 
@@ -48,6 +57,12 @@ RECIPES: dict[str, Recipe] = {
             "cMADGAN": {"name": "CMADGAN"},
             "centred": {"name": "CMADGAN", "centred": True},
         },
+        paper={
+            **PAPER,
+            "data": {"split": "train"},
+            "game": {"width": 64},
+            "measure": {"held_out": {**CIFAR, "split": "test"}},
+        },
     ),
     "augmentation_mnist": replace(
         SIGN,
@@ -61,6 +76,15 @@ RECIPES: dict[str, Recipe] = {
             "cGAN": {"name": "CGAN", "targets": SMOOTH},
             **{f"MADGAN {k}": {"name": "MADGAN", "generators": k} for k in SIZES},
             **{f"cMADGAN {k}": {"name": "CMADGAN", "generators": k} for k in SIZES},
+        },
+        paper={
+            **PAPER,
+            "measure": {
+                **PAPER["measure"],
+                "real": {"name": "mnist", "split": "train", "image_size": 32},
+                "classifier": {"steps": 3_000, "width": 32},
+                "labeller": {"steps": 6_000, "confidence": 0.0},
+            },
         },
     ),
 }

@@ -13,6 +13,7 @@ one thread processor time is compared.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import sys
 import time
@@ -21,7 +22,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot, softmax, softplus
+from torch.nn.functional import (
+    cosine_similarity,
+    cross_entropy,
+    one_hot,
+    softmax,
+    softplus,
+)
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -32,6 +39,7 @@ from multigan_lib.training.run import Run
 from multigan_lib.training.settings import Settings, automatic_precision
 
 K, N = 10, 5
+CLASSES, LABEL_SIZE = 10, 32
 SIZES = {
     "points, 64 reals": ((2,), None, 64),
     "points, 512 reals": ((2,), None, 512),
@@ -73,7 +81,7 @@ class Plain:
             for name in shared:
                 setattr(net, name, getattr(self.nets[0], name))
         self.latent_size = self.nets[0].latent_size
-        self.judge = mg.nets.discriminator_for(shape, width, outputs)
+        self.judge: nn.Module = mg.nets.discriminator_for(shape, width, outputs)
         self.extra: list[nn.Module] = []
 
     def start(self, device: str) -> None:
@@ -178,6 +186,64 @@ class PlainMEGAN(Plain):
         return softplus(-fakes[0]).mean() + 100 * balance
 
 
+class PlainCMADGAN(Plain):
+    """cMADGAN's losses; which labels are drawn makes no difference to the time."""
+
+    def __init__(self, shape: tuple, width: int | None) -> None:
+        self.latent_size = 100
+        self.nets = [
+            mg.nets.generator_for(shape, self.latent_size + LABEL_SIZE, width)
+            for _ in range(K)
+        ]
+        self.extra = [nn.Embedding(CLASSES, LABEL_SIZE) for _ in range(K)]
+        self.judge = LabelJudge(shape, width)
+
+    def draw(self, real: Tensor) -> list[Tensor]:
+        """Return every generator's images of the same z and labels."""
+        each = max(2, -(-len(real) // K))
+        z = torch.randn(each, self.latent_size, device=real.device)
+        labels = torch.randint(CLASSES, (each,), device=real.device)
+        pairs = zip(self.nets, self.extra, strict=True)
+        self.images = [net(torch.cat([z, own(labels)], 1)) for net, own in pairs]
+        return self.images
+
+    def d_loss(self, real: Tensor, fakes: list[Tensor]) -> Tensor:
+        """Return the discriminator's loss with smoothed labels."""
+        of_real = 0.9 * softplus(-real).mean() + 0.1 * softplus(real).mean()
+        for out in fakes:
+            smooth = 0.1 * softplus(-out).mean() + 0.9 * softplus(out).mean()
+            of_real = of_real + smooth / K
+        return of_real
+
+    def g_loss(self, fakes: list[Tensor]) -> Tensor:
+        """Return the adversarial loss and the similarity of every pair."""
+        adversarial = sum(softplus(-out).mean() / K for out in fakes)
+        flat = [x.flatten(1) for x in self.images]
+        pairs = [
+            cosine_similarity(flat[i], flat[j]).mean()
+            for i in range(K)
+            for j in range(i)
+        ]
+        return adversarial + 0.3 * torch.stack(pairs).mean()
+
+
+class LabelJudge(nn.Module):
+    """A discriminator of images with a label as a channel more."""
+
+    def __init__(self, shape: tuple, width: int | None) -> None:
+        super().__init__()
+        more = LABEL_SIZE if len(shape) == 1 else 1
+        self.shape = (more, *shape[1:])
+        self.network = mg.nets.discriminator_for((shape[0] + more, *shape[1:]), width)
+        self.embedding = nn.Embedding(CLASSES, math.prod(self.shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples (n, *shape), given random labels → logits (n,)."""
+        labels = torch.randint(CLASSES, (len(x),), device=x.device)
+        label = self.embedding(labels).view(len(x), *self.shape)
+        return self.network(torch.cat([x, label], 1))
+
+
 class PlainGMAN:
     """A generator against N discriminators, one after another.
 
@@ -237,6 +303,16 @@ GAMES: dict[str, tuple[Callable, Callable]] = {
     "megan": (
         lambda shape, width: mg.games.MEGAN(shape, generators=K, width=width),
         PlainMEGAN,
+    ),
+    "cmadgan": (
+        lambda shape, width: mg.games.CMADGAN(
+            mg.data.Spec(shape, CLASSES),
+            generators=K,
+            latent_size=100,
+            label_size=LABEL_SIZE,
+            width=width,
+        ),
+        PlainCMADGAN,
     ),
     "gman": (
         lambda shape, width: mg.games.GMAN(
@@ -320,7 +396,8 @@ class _Tensors:
 
     def __next__(self) -> mg.data.Batch:
         start = int(torch.randint(len(self.x) - self.batch, ()))
-        return mg.data.Batch(self.x[start : start + self.batch], None)
+        x = self.x[start : start + self.batch]
+        return mg.data.Batch(x, torch.arange(len(x), device=x.device) % CLASSES)
 
 
 def _time(program: Callable[[], None], arguments: argparse.Namespace) -> float:

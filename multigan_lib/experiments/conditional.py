@@ -43,7 +43,7 @@ RECIPES: dict[str, Recipe] = {
         SIGN,
         about="Five generators of a class, by the weight of their similarity.",
         game={**SIGN.game, "generators": 5},
-        variants={str(x): {"diversity": x} for x in (0.3, 1.0, 3.0, 10.0)},
+        variants={str(x): {"diversity": x} for x in (0.1, 0.3, 1.0, 3.0, 10.0)},
     ),
     "cmadgan_cifar": replace(
         SIGN,

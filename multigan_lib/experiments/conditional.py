@@ -45,6 +45,13 @@ RECIPES: dict[str, Recipe] = {
         game={**SIGN.game, "generators": 5},
         variants={str(x): {"diversity": x} for x in (0.1, 0.3, 1.0, 3.0, 10.0)},
     ),
+    "cmadgan_ten": replace(
+        SIGN,
+        about="Ten generators of a class: without the similarity, and with as many "
+        "images in a step as each of three has.",
+        game={**SIGN.game, "generators": 10},
+        variants={"none": {"diversity": 0.0}, "more images": {"per_generator": 22}},
+    ),
     "cmadgan_cifar": replace(
         SIGN,
         about="One generator of a class against three on CIFAR-10.",

@@ -27,6 +27,8 @@ Discriminators: TypeAlias = nn.Module | Sequence[nn.Module] | Mapping[str, Any] 
 """One network or several of the user's own, arguments for the usual ones, or None."""
 Aggregate: TypeAlias = str | Callable[[Tensor], Tensor]
 """Name of an aggregate, or a function of the losses (N,)."""
+CROSS_ENTROPIES = ("minimax", "nonsaturating")
+"""Losses of which the discriminator's is a cross-entropy with targets."""
 SIGNED = ("minimax", "nonsaturating", "least_squares")
 """Losses of which a generator's values all have one sign."""
 MEANS = {rule.__name__: rule for rule in (aggregate.geometric, aggregate.harmonic)}
@@ -314,7 +316,7 @@ def _check_targets(targets: Any, loss: str) -> tuple[float, float] | str:
                 f"the second and both in [0, 1]; got {targets}"
             )
         targets = (float(real), float(fake))
-    if targets != (1.0, 0.0) and loss not in ("minimax", "nonsaturating"):
+    if targets != (1.0, 0.0) and loss not in CROSS_ENTROPIES:
         raise ValueError(f"targets are for a cross-entropy, which {loss!r} is not")
     return targets
 

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from .. import nets
 from ..datasets import Batch
 from .adversarial import Aggregate, Discriminators
 from .conditional import ConditionalGame
@@ -64,9 +63,7 @@ class CGAN(ConditionalGame):
             targets,
         )
         with seeded(seed):
-            network = generator or nets.generator_for(
-                self.shape, (latent_size or 100) + label_size, width
-            )
+            network = generator or self.usual_generator(latent_size, width)
             self.take_labelled_sides(network, discriminator, latent_size, width)
 
     def draw(self, real: Batch) -> Fake:

@@ -8,10 +8,16 @@ from torch import Tensor
 from .. import nets
 from ..datasets import Batch
 from ..losses import diversity as diversities
-from .adversarial import Aggregate, Discriminators, at_least, choice
+from .adversarial import (
+    CROSS_ENTROPIES,
+    Aggregate,
+    Discriminators,
+    at_least,
+    choice,
+)
 from .conditional import ConditionalGame
 from .game import Fake, Losses, evaluating, seeded
-from .mixture import check_bank
+from .mixture import check_bank, equal_share
 
 SIGNS = {"corrected": 1.0, "printed": -1.0}
 
@@ -36,7 +42,8 @@ class CMADGAN(ConditionalGame):
             many fakes in all as there are real samples, and at least 2.
         condition, label_size, loss, latent_size, width: as for ``CGAN``.
         targets: what the discriminator is trained to say of real and of generated
-            samples; by default (0.9, 0.1), label smoothing.
+            samples; by default (0.9, 0.1), label smoothing, where the loss is a
+            cross-entropy.
         generator: a ``nets.Bank`` of K generators of your own,
             (n, latent_size + label_size) -> samples.
         discriminator: of your own, as for ``CGAN``.
@@ -60,7 +67,7 @@ class CMADGAN(ConditionalGame):
         condition: str = "channel",
         label_size: int = 32,
         loss: str = "nonsaturating",
-        targets: tuple[float, float] | str = (0.9, 0.1),
+        targets: tuple[float, float] | str | None = None,
         latent_size: int | None = None,
         width: int | None = None,
         generator: nets.Bank | None = None,
@@ -70,6 +77,8 @@ class CMADGAN(ConditionalGame):
         lam: float = 1.0,
         seed: int = 0,
     ) -> None:
+        if targets is None:
+            targets = (0.9, 0.1) if loss in CROSS_ENTROPIES else (1.0, 0.0)
         super().__init__(
             data,
             at_least("generators", generators, 2),
@@ -89,10 +98,7 @@ class CMADGAN(ConditionalGame):
         self.per_generator = per_generator
         with seeded(seed):
             bank = generator or nets.Bank(
-                lambda: nets.generator_for(
-                    self.shape, (latent_size or 100) + label_size, width
-                ),
-                generators,
+                lambda: self.usual_generator(latent_size, width), generators
             )
             check_bank(bank, generators)
             self.take_labelled_sides(bank, discriminator, latent_size, width)
@@ -104,7 +110,7 @@ class CMADGAN(ConditionalGame):
         """
         k = self.generators
         labels = self.labels_of(real)
-        each = self.per_generator or max(2, -(-len(labels) // k))
+        each = self.per_generator or equal_share(len(labels), k)
         labels = labels[torch.arange(each, device=labels.device) % len(labels)]
         x = self.generator(self.noise(each, self.latent_size), labels)
         source = torch.arange(k, device=x.device).repeat_interleave(each)

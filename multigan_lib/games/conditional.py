@@ -68,6 +68,11 @@ class ConditionalGame(AdversarialGame):
         self.condition = choice("condition", condition, CONDITIONS)
         self.label_size = at_least("label_size", label_size, 1)
 
+    def usual_generator(self, latent_size: int | None, width: int | None) -> nn.Module:
+        """Return the default generator, which reads noise and embedded label."""
+        size = (latent_size or 100) + self.label_size
+        return nets.generator_for(self.shape, size, width)
+
     def take_labelled_sides(
         self,
         generator: nn.Module,
@@ -90,6 +95,11 @@ class ConditionalGame(AdversarialGame):
             generator, None if latent_size is None else latent_size + self.label_size
         )
         self.latent_size = whole - self.label_size
+        if self.latent_size < 1:
+            raise ValueError(
+                f"a generator that reads {whole} numbers has none left for noise after "
+                f"{self.label_size} of the label: change latent_size or label_size"
+            )
         classes, shape = self.spec.classes, self.shape
         labelled = nets.LabelledGenerator(generator, classes, self.label_size)
         if self.condition == "projection":
@@ -118,26 +128,26 @@ class ConditionalGame(AdversarialGame):
         return output if self.discriminators > 1 else output[None]
 
     def labels_of(self, real: Batch) -> Tensor:
-        """Return the labels of real samples, or a ValueError if there are none."""
+        """Return the labels of real samples; a ValueError tells what is wrong."""
         if real.labels is None:
             raise ValueError(
                 f"a {type(self).__name__} is trained on labelled data, but this batch "
                 "has no labels"
             )
-        return real.labels
+        return self.known(real.labels, len(real.x))
 
     def known(self, labels: Any, n: int) -> Tensor:
-        """Return labels (n,) on the game's device, or a ValueError if they are none."""
-        labels = torch.as_tensor(labels, device=self.device)
+        """Return labels (n,) on the game's device, given one for all or for each.
+
+        Raises:
+            ValueError: if they are not whole numbers, or no classes of the game.
+        """
+        labels = self._one_each("labels", labels, n)
+        assert labels is not None
         classes = self.spec.classes
-        if labels.is_floating_point() or labels.shape != (n,):
-            raise ValueError(
-                f"expected one whole number a sample as labels, ({n},); got "
-                f"{labels.dtype} {tuple(labels.shape)}"
-            )
-        # On an accelerator looking would make it wait.
-        on_cpu = labels.device.type == "cpu"
-        if on_cpu and not 0 <= labels.min() <= labels.max() < classes:
+        # In training an accelerator would have to wait for the answer.
+        look = self.device.type == "cpu" or not self.training
+        if look and not 0 <= labels.min() <= labels.max() < classes:
             raise ValueError(
                 f"labels must be from 0 to {classes - 1}, got {labels.min()} to "
                 f"{labels.max()}"

@@ -210,14 +210,14 @@ class Game(nn.Module):
         )
 
     def _one_each(self, name: str, value: Any, n: int) -> Tensor | None:
-        """Return a value for each of n samples, given one for all or for each."""
+        """Return a whole number for each of n samples, given one for all or each."""
         if value is None:
             return None
         values = torch.as_tensor(value, device=self.device)
-        if values.shape not in ((), (n,)):
+        if values.is_floating_point() or values.shape not in ((), (n,)):
             raise ValueError(
-                f"{name} is one number, or one for each of {n} samples; got "
-                f"{tuple(values.shape)}"
+                f"{name} must be one whole number, or one for each of {n} samples; got "
+                f"{values.dtype} {tuple(values.shape)}"
             )
         return values.expand(n)
 

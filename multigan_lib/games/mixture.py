@@ -76,7 +76,7 @@ class MixtureGame(AdversarialGame):
     def draw(self, real: Batch) -> Fake:
         """Return equally many fakes of every generator, in the generators' order."""
         k = self.generators
-        each = self.per_generator or max(2, -(-len(real.x) // k))
+        each = self.per_generator or equal_share(len(real.x), k)
         z = self.noise(each if self.shared_noise else k * each, self.latent_size)
         x = self.generator(z if self.shared_noise else z.unflatten(0, (k, each)))
         source = torch.arange(k, device=x.device).repeat_interleave(each)
@@ -96,6 +96,11 @@ class MixtureGame(AdversarialGame):
         assert isinstance(generator, nets.Bank)
         x = generator.pick(self.noise(n, self.latent_size), source)
         return Samples(x, source)
+
+
+def equal_share(n: int, generators: int) -> int:
+    """Fakes of each generator that make about n in all; 2 at least, for batch norm."""
+    return max(2, -(-n // generators))
 
 
 def check_bank(generator: nn.Module, count: int) -> None:

@@ -148,7 +148,7 @@ def cosine_similarity(images: Tensor, centre: Tensor | None = None) -> Tensor:
     Returns:
         A scalar in [-1/(K-1), 1]: 1 if all K images point in one direction, the lower
         bound if their unit vectors sum to zero. An image of zeros has cosine 0 with
-        every other.
+        every other, and no gradient.
 
     Raises:
         ValueError: if there are fewer than two generators or three axes, or the centre
@@ -172,7 +172,9 @@ def cosine_similarity(images: Tensor, centre: Tensor | None = None) -> Tensor:
     count = len(images)
     # Half precision would lose the small differences between nearly equal images.
     wide = images.to(torch.promote_types(images.dtype, torch.float32))
-    unit = normalize(wide.flatten(2), dim=2)
+    flat = wide.flatten(2)
+    # An image of zeros has no direction; its gradient would be others' times 1e12.
+    unit = normalize(flat.masked_fill(~flat.any(2, keepdim=True), 0), dim=2)
     apart = unit.sum(0).square().sum(1) - unit.square().sum((0, 2))
     return apart.mean() / (count * (count - 1))
 

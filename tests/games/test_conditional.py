@@ -180,6 +180,15 @@ def test_a_label_is_learnt(condition):
 
 
 @kinds
+def test_a_generator_of_ones_own_must_leave_room_for_noise(kind):
+    network = mg.nets.generator_for(POINTS, 3, 4)
+    if kind == "CMADGAN":
+        network = mg.nets.Bank([network] * 3, 3)
+    with pytest.raises(ValueError, match="reads 3 numbers has none left for noise"):
+        make(kind, latent_size=None, generator=network)
+
+
+@kinds
 def test_data_without_classes_and_bad_labels_are_refused(kind):
     with pytest.raises(ValueError, match="needs data with labels of two classes"):
         getattr(mg.games, kind)((1, 16, 16))
@@ -192,7 +201,7 @@ def test_data_without_classes_and_bad_labels_are_refused(kind):
     for wrong, words in (
         (4, "labels must be from 0 to 3"),
         (-1, "labels must be from 0 to 3"),
-        (torch.zeros(5), "one whole number a sample"),
+        (torch.zeros(5), "one whole number, or one for each of 5 samples"),
         (torch.zeros(4, dtype=torch.int64), "one for each of 5 samples"),
     ):
         with pytest.raises(ValueError, match=words):
@@ -204,13 +213,42 @@ def test_bad_arguments_are_refused():
         ("CGAN", {"loss": "wasserstein"}, "unknown loss 'wasserstein'"),
         ("CGAN", {"condition": "bilinear"}, "unknown condition 'bilinear'"),
         ("CGAN", {"label_size": 0}, "label_size must be 1 or more"),
+        ("CGAN", {"latent_size": 0}, "none left for noise"),
         ("CMADGAN", {"generators": 1}, "generators must be 2 or more"),
+        ("CMADGAN", {"loss": "hinge", "targets": (0.9, 0.1)}, "for a cross-entropy"),
         ("CMADGAN", {"diversity": -0.3}, "diversity must be 0 or more"),
         ("CMADGAN", {"sign": "plus"}, "unknown sign 'plus'"),
         ("CMADGAN", {"per_generator": 0}, "per_generator must be 1 or more"),
     ):
         with pytest.raises(ValueError, match=words):
             make(kind, **arguments)
+
+
+@kinds
+@pytest.mark.parametrize("loss", ["minimax", "least_squares", "hinge"])
+def test_every_loss_can_be_asked_for_by_its_name(kind, loss):
+    game, real = make(kind, loss=loss), batch()
+    assert game.targets == (
+        (0.9, 0.1) if (kind, loss) == ("CMADGAN", "minimax") else (1.0, 0.0)
+    )
+    for side in (game.discriminator_loss, game.generator_loss):
+        assert side(real, game.draw(real)).total.isfinite()
+
+
+@kinds
+def test_one_label_may_stand_for_all_samples(kind):
+    game, real = make(kind), batch()
+    three = torch.full((12,), 3)
+    assert game.realness(real.x, 3).equal(game.realness(real.x, three))
+    if kind == "CMADGAN":
+        assert game.similarity(12, labels=3) == game.similarity(12, labels=three)
+
+
+@kinds
+def test_data_of_more_classes_than_the_games_are_refused(kind):
+    ring = mg.data.ring(modes=8)
+    with pytest.raises(ValueError, match="labels must be from 0 to 3"):
+        mg.train(make(kind), ring, steps=1, batch_size=64, progress=False)
 
 
 @kinds

@@ -115,7 +115,7 @@ def test_samples_of_one_generator_are_that_generators(name, shape):
     for wrong in (3, -1):
         with pytest.raises(ValueError, match="sources must be from 0 to 2"):
             game.sample(4, source=wrong)
-    for wrong in ([0, 1], torch.zeros(4, 1, dtype=torch.int64)):
+    for wrong in ([0, 1], torch.zeros(4, 1, dtype=torch.int64), 1.0):
         with pytest.raises(ValueError, match="one for each of 4 samples"):
             game.sample(4, source=wrong)
     if name == "CMADGAN":

@@ -28,6 +28,8 @@ def project(tmp_path, monkeypatch):
         measure={
             "held_out": HELD,
             "fid": False,
+        },
+        comparison={
             "real": DIGITS,
             "most": 20,
             "classifier": {"steps": 2, "width": 2},

@@ -56,12 +56,14 @@ def compare(
     if recipe.compare is None:
         return {}
     kept = {variant: places[variant, seed] for variant in recipe.variants}
-    versions = hashlib.sha256("".join(p.name for p in kept.values()).encode())
+    settings = config.get("comparison", {})
+    told = "".join(p.name for p in kept.values()) + json.dumps(settings, sort_keys=True)
+    versions = hashlib.sha256(told.removesuffix("{}").encode())
     folder = next(iter(kept.values())).parent
     path = folder / f"together-{seed}-{versions.hexdigest()[:8]}.json"
     if not path.is_file():
         games = {name: load(place / "checkpoint") for name, place in kept.items()}
-        settings, parts = config["measure"], path.with_suffix("")
+        settings, parts = {**config["measure"], **settings}, path.with_suffix("")
         found = recipe.compare(games, settings, seed, parts, progress)
         write_json(path, as_json(found))
     return _numbers(json.loads(path.read_text()))

@@ -10,11 +10,10 @@ from .. import augmentation
 from .. import datasets as data_sets
 from ..augmentation import Drawn, Source, Traditional
 from ..results import How
-from .common import HELD_OUT, MNIST_16
+from .common import MNIST_16
 from .evaluations import SAMPLE_SEED
 
-MEASURE: dict[str, Any] = {
-    **HELD_OUT,
+GRID: dict[str, Any] = {
     "real": MNIST_16,
     "most": 5_000,
     "classifier": {"steps": 400, "width": 16},

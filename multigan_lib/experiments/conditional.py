@@ -76,7 +76,7 @@ RECIPES: dict[str, Recipe] = {
         about="Games with one and with many generators on MNIST, and what their images "
         "are worth to a classifier.",
         game={"latent_size": 100, "width": 16},
-        measure=augmentations.MEASURE,
+        comparison=augmentations.GRID,
         compare=augmentations.whole_grid,
         variants={
             "GAN": {"name": "GAN"},

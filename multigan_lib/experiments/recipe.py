@@ -21,9 +21,11 @@ class Recipe:
         train: arguments of ``train``; ``steps`` counts from the beginning.
         measure: arguments of ``evaluate``.
         evaluate: (game, data, history, measure, seed) → :class:`Outcome`.
-        compare: (games by variant, measure, seed, folder, progress) → metrics of them
-            all together, each a value and how it was measured; or None. Long ones keep
-            what they have in the folder, so that nothing is done twice.
+        compare: (games by variant, measure and comparison, seed, folder, progress) →
+            metrics of them all together, each a value and how it was measured; or None.
+            Long ones keep what they have in the folder, so that nothing is done twice.
+        comparison: arguments of ``compare`` alone: games need no new training where
+            these change.
         variants: name → arguments of the game that differ.
         paper: what differs at the papers' scale: section → arguments.
         seeds: how many seeds a run has where none is said.
@@ -36,6 +38,7 @@ class Recipe:
     evaluate: Callable[..., Outcome]
     measure: Section = field(default_factory=dict)
     compare: Callable[..., dict[str, tuple[float, How]]] | None = None
+    comparison: Section = field(default_factory=dict)
     variants: Mapping[str, Section] = field(default_factory=lambda: {"": {}})
     paper: Mapping[str, Section] = field(default_factory=dict)
     seeds: int = 3
@@ -57,4 +60,6 @@ class Recipe:
             name: {**getattr(self, name), **changes.get(name, {})}
             for name in sorted(sections)
         }
+        if self.comparison:
+            config["comparison"] = dict(self.comparison)
         return config | {"scale": scale, "variants": dict(self.variants)}

@@ -255,6 +255,7 @@ def _places(
 
 def _digest(config: Mapping[str, Any], variant: str) -> str:
     settings = {**config, "variants": config["variants"][variant]}
+    settings.pop("comparison", None)  # comes after the games
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 

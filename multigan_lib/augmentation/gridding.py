@@ -46,6 +46,7 @@ def grid(
     repeats: int = 1,
     seed: int = 0,
     width: int = 16,
+    batch_size: int = 64,
     progress: bool = True,
 ) -> dict[str, float]:
     """Train a classifier for every cell, and judge it on held-out images.
@@ -63,7 +64,7 @@ def grid(
         steps: updates of every classifier.
         repeats: classifiers of real images alone.
         seed: of the mixtures and the classifiers.
-        width: of the classifiers.
+        width, batch_size: of the classifiers.
         progress: whether to show a progress bar.
 
     Returns:
@@ -76,7 +77,8 @@ def grid(
         ValueError: if the folder has cells of other settings or other images.
     """
     place = Path(folder)
-    settings = {"steps": steps, "seed": seed, "width": width}
+    judges = {"width": width, "batch_size": batch_size}
+    settings = {"steps": steps, "seed": seed, **judges}
     _claim(place, {**settings, "real": repr(real), "held": repr(held)})
     cells = _cells(sources, repeats)
     bar = tqdm(
@@ -88,7 +90,7 @@ def grid(
 
     def fit(name: str, images: ImageData, fit_seed: int = seed) -> None:
         updates = 2 * steps if name.endswith("doubled") else steps
-        judge = train_classifier(images, steps=updates, seed=fit_seed, width=width)
+        judge = train_classifier(images, steps=updates, seed=fit_seed, **judges)
         _write(place / f"{name}.json", _scores(predicted(judge, held), held))
 
     with bar:

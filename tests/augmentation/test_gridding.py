@@ -37,7 +37,7 @@ def trained(monkeypatch):
     """How many steps every classifier got that was trained."""
     done = []
 
-    def judge(images, *, steps, seed, width):
+    def judge(images, *, steps, seed, width, batch_size):
         done.append((len(images), steps, seed))
         if len(done) == trained_limit["at"]:
             raise KeyboardInterrupt

@@ -77,7 +77,7 @@ def grid(
         ValueError: if the folder has cells of other settings or other images.
     """
     place = Path(folder)
-    judges = {"width": width, "batch_size": batch_size}
+    judges: dict[str, Any] = {"width": width, "batch_size": batch_size}
     settings = {"steps": steps, "seed": seed, **judges}
     _claim(place, {**settings, "real": repr(real), "held": repr(held)})
     cells = _cells(sources, repeats)

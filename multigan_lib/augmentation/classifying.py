@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import cast
+
 import torch
 from torch import nn
 
 from ..datasets import ImageData, to_float
-from ..games.game import seeded
+from ..games.game import evaluating, seeded
 from ..nets.classifier import Classifier
 from ..training.settings import resolve_device
 from .mixing import labels_of
@@ -38,9 +42,12 @@ def train_classifier(
         device: by default the best there is.
 
     Raises:
-        ValueError: if the images have no labels, or are fewer than a batch.
+        ValueError: if the images have no labels, or are fewer than a batch, or there is
+            not a step.
     """
     labels_of(images)
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
     chosen = resolve_device(device)
     with seeded(seed, chosen):
         classifier = Classifier(images.shape, len(images.classes), width)
@@ -64,26 +71,51 @@ def train_classifier(
     return classifier.eval()
 
 
-@torch.no_grad()
 def macro_f1(classifier: nn.Module, held: ImageData) -> float:
     """Return the mean over the classes of the F1 score on held-out images, in 0..1.
 
     Args:
         classifier: from float images (n, C, H, W) in [-1, 1] to class logits.
         held: labelled images that nothing has seen before.
+
+    Raises:
+        ValueError: if the images have no labels, or the classifier other classes.
     """
+    labels_of(held)
     return f1_of(predicted(classifier, held), held)
 
 
 def predicted(classifier: nn.Module, held: ImageData) -> torch.Tensor:
     """Return the class of highest probability of every image, (n,) on the CPU."""
-    device = next(classifier.parameters()).device
-    with torch.no_grad():
-        parts = [
-            classifier(to_float(part.to(device))).argmax(1).cpu()
-            for part in held.images.split(512)
-        ]
-    return torch.cat(parts)
+    return logits_of(classifier, held.images, len(held.classes)).argmax(1)
+
+
+@torch.no_grad()
+def logits_of(
+    classifier: Callable[[torch.Tensor], torch.Tensor],
+    images: torch.Tensor,
+    classes: int,
+) -> torch.Tensor:
+    """Return the class logits of uint8 images, (n, classes) on the CPU.
+
+    A network is asked in evaluation mode, on its own device.
+
+    Raises:
+        ValueError: if what comes is not a logit for each class.
+    """
+    device, mode = images.device, cast(AbstractContextManager, nullcontext())
+    if isinstance(classifier, nn.Module):
+        device = next(classifier.parameters(), images).device
+        mode = evaluating(classifier)
+    with mode:
+        parts = [classifier(to_float(part.to(device))) for part in images.split(512)]
+    logits = torch.cat(parts).cpu()
+    if logits.shape != (len(images), classes):
+        raise ValueError(
+            f"a classifier must give {len(images)} images a logit for each of "
+            f"{classes} classes; got {tuple(logits.shape)}"
+        )
+    return logits
 
 
 def f1_of(predictions: torch.Tensor, held: ImageData) -> float:

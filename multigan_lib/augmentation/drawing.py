@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..datasets import ImageData, to_float, to_uint8
+from ..datasets import ImageData, to_uint8
 from ..games import Game
 from ..games.game import seeded
+from .classifying import logits_of
+from .mixing import checked
 
 ROUND, PATIENCE = 2048, 20
 
@@ -61,10 +63,11 @@ def generative(
 
     Raises:
         ValueError: if a game without conditions has no labeller, or a conditional one
-            has; :class:`UnfilledError`, which is one, if a class cannot be filled: the
+            has; if the counts are none, or not one for each of the labeller's classes;
+            :class:`UnfilledError`, which is one, if a class cannot be filled: the
             message says what came.
     """
-    counts = torch.as_tensor(counts)
+    counts = checked(counts, len(counts))
     if not 0 <= confidence <= 1:
         raise ValueError(f"confidence must be in 0..1, got {confidence}")
     with seeded(seed, game.device):
@@ -103,7 +106,8 @@ def _named(
     while missing.any() and drawn < PATIENCE * counts.sum():
         images = to_uint8(game.sample(ROUND, source=source).x)
         # What is stored is what is named: grey levels, not the network's own floats.
-        found, labels = _name(labeller, images)
+        logits = logits_of(labeller, images, len(counts))
+        found, labels = logits.softmax(1).max(1)
         accepted = found >= confidence
         drawn, sure = drawn + ROUND, sure + int(accepted.sum())
         histogram += torch.bincount(labels, minlength=len(counts))
@@ -123,18 +127,6 @@ def _named(
     labels = torch.cat([part for _, part in kept])
     filled = _images(game, torch.cat([part for part, _ in kept]), labels, counts)
     return Drawn(filled, histogram, sure / max(drawn, 1))
-
-
-@torch.no_grad()
-def _name(
-    labeller: Callable[[Tensor], Tensor], images: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Highest probability and its class, (n,) each, on the CPU."""
-    weights = getattr(labeller, "parameters", lambda: iter(()))()
-    images = images.to(next(weights, images).device)
-    parts = [labeller(to_float(part)) for part in images.split(512)]
-    best = torch.cat(parts).softmax(1).max(1)
-    return best.values.cpu(), best.indices.cpu()
 
 
 def _images(game: Game, images: Tensor, labels: Tensor, counts: Tensor) -> ImageData:

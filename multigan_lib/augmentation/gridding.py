@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from ..datasets import ImageData
 from .classifying import f1_of, predicted, train_classifier
 from .drawing import Drawn, UnfilledError
-from .mixing import SHARES, expansion, replacement
+from .mixing import SHARES, expansion, labels_of, replacement
 
 SCENARIOS = {"replacement": replacement, "expansion": expansion}
 
@@ -34,6 +35,25 @@ class Source:
     draw: Callable[[], Drawn]
     shares: tuple[float, ...] = SHARES
     doubled: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A classifier to train.
+
+    Attributes:
+        name: of its file and of its metrics.
+        scenario: how extra images are mixed in; None: real images alone.
+        share: of the real images, how many.
+        rounds: how often the grid's number of updates is made.
+        offset: from the grid's seed to the classifier's.
+    """
+
+    name: str
+    scenario: str | None = None
+    share: float = 0.0
+    rounds: int = 1
+    offset: int = 0
 
 
 def grid(
@@ -74,71 +94,80 @@ def grid(
         they came; ``accepted/NAME``. All are NaN for a source that cannot fill a class.
 
     Raises:
-        ValueError: if the folder has cells of other settings or other images.
+        ValueError: if the folder has cells of other settings or other images, or a
+            source's name or shares do not make names of cells.
     """
     place = Path(folder)
     judges: dict[str, Any] = {"width": width, "batch_size": batch_size}
-    settings = {"steps": steps, "seed": seed, **judges}
-    _claim(place, {**settings, "real": repr(real), "held": repr(held)})
-    cells = _cells(sources, repeats)
-    bar = tqdm(
-        total=sum(len(names) for names in cells.values()),
-        desc="cells",
-        disable=not progress,
-    )
+    names = {"real": repr(real), "held": repr(held)}
+    hashes = {"real_hash": _hash(real), "held_hash": _hash(held)}
+    cells: dict[str | None, list[Cell]] = {None: _cells_of_real(repeats)}
+    cells |= {name: _cells_of(name, source) for name, source in sources.items()}
+    _check_names([cell.name for group in cells.values() for cell in group])
+    _claim(place, {"steps": steps, "seed": seed, **judges, **names}, hashes)
     found: dict[str, float] = {}
 
-    def fit(name: str, images: ImageData, fit_seed: int = seed) -> None:
-        updates = 2 * steps if name.endswith("doubled") else steps
-        judge = train_classifier(images, steps=updates, seed=fit_seed, **judges)
-        _write(place / f"{name}.json", _scores(predicted(judge, held), held))
+    def file(cell: Cell) -> Path:
+        return place / f"{cell.name}.json"
 
-    with bar:
-        for source, names in cells.items():
-            kept = [name for name in names if (place / f"{name}.json").is_file()]
-            bar.update(len(kept))
-            missing = [name for name in names if name not in kept]
-            if source == "real":
-                for name in missing:
-                    again = name.removeprefix("real again ")
-                    # Far from the seeds of other runs, whose classifiers they'd repeat.
-                    extra_seed = 1000 * int(again) if again.isdigit() else 0
-                    fit(name, real, seed + extra_seed)
-                    bar.update()
-            elif missing:
-                extra = _draw(sources[source], place / f"source {source}.json")
-                for name in missing:
-                    if extra is None:
-                        _write(place / f"{name}.json", dict.fromkeys(PARTS, math.nan))
-                    else:
-                        scenario, share = name.split()[:2]
-                        mixed = SCENARIOS[scenario](real, extra, float(share), seed)
-                        fit(name, mixed)
-                    bar.update()
-            for name in names:
-                scores = json.loads((place / f"{name}.json").read_text())
-                found |= {f"{part}/{name}": scores[part] for part in PARTS}
-            if source != "real":
-                found |= _came(source, place / f"source {source}.json", held)
+    def scores(cell: Cell, extra: ImageData | None) -> dict[str, float]:
+        if cell.scenario is None:
+            images = real
+        elif extra is None:
+            return dict.fromkeys(PARTS, math.nan)
+        else:
+            images = SCENARIOS[cell.scenario](real, extra, cell.share, seed)
+        judge = train_classifier(
+            images, steps=cell.rounds * steps, seed=seed + cell.offset, **judges
+        )
+        return _scores(predicted(judge, held), held)
+
+    total = sum(map(len, cells.values()))
+    with tqdm(total=total, desc="cells", disable=not progress) as bar:
+        for source, group in cells.items():
+            came = place / f"source {source}.json"
+            missing = [cell for cell in group if not file(cell).is_file()]
+            bar.update(len(group) - len(missing))
+            extra = None
+            if source is not None and missing:
+                extra = _draw(sources[source], came)
+            for cell in missing:
+                _write(file(cell), scores(cell, extra))
+                bar.update()
+            for cell in group:
+                kept = json.loads(file(cell).read_text())
+                found |= {f"{part}/{cell.name}": kept[part] for part in PARTS}
+            if source is not None:
+                found |= _came(source, came, held)
     return found
 
 
 PARTS = ("f1", "f1_a", "f1_b")
 
 
-def _cells(sources: Mapping[str, Source], repeats: int) -> dict[str, list[str]]:
-    """Names of the cells of real images, then of every source."""
-    again = [f"real again {i}" for i in range(1, repeats)]
-    cells = {"real": ["real", *again, "real doubled"]}
-    for name, source in sources.items():
-        cells[name] = [
-            f"{scenario} {share:.1f} {name}"
-            for scenario in SCENARIOS
-            for share in source.shares
-        ]
-        if source.doubled:
-            cells[name].append(f"expansion 1.0 {name} doubled")
-    return cells
+def _cells_of_real(repeats: int) -> list[Cell]:
+    # Far from the seeds of other runs, whose classifiers they would repeat.
+    again = [Cell(f"real again {i}", offset=1000 * i) for i in range(1, repeats)]
+    return [Cell("real"), *again, Cell("real doubled", rounds=2)]
+
+
+def _cells_of(name: str, source: Source) -> list[Cell]:
+    cells = [
+        Cell(f"{scenario} {float(share)} {name}", scenario, share)
+        for scenario in SCENARIOS
+        for share in source.shares
+    ]
+    doubled = Cell(f"expansion 1.0 {name} doubled", "expansion", 1.0, rounds=2)
+    return [*cells, doubled] if source.doubled else cells
+
+
+def _check_names(names: list[str]) -> None:
+    for name in names:
+        if "/" in name or names.count(name) > 1:
+            raise ValueError(
+                f"{name!r} cannot be the name of one cell: the name of a source has no "
+                "slash, and none of its shares comes twice"
+            )
 
 
 def _scores(predictions: Any, held: ImageData) -> dict[str, float]:
@@ -168,15 +197,25 @@ def _came(name: str, path: Path, held: ImageData) -> dict[str, float]:
     return found | {f"accepted/{name}": came.get("accepted", math.nan)}
 
 
-def _claim(place: Path, settings: dict[str, Any]) -> None:
+def _hash(images: ImageData) -> str:
+    """The beginning of the SHA-256 of images and labels."""
+    hashed = hashlib.sha256(images.images.numpy().tobytes())
+    hashed.update(labels_of(images).numpy().tobytes())
+    return hashed.hexdigest()[:16]
+
+
+def _claim(place: Path, settings: dict[str, Any], hashes: dict[str, str]) -> None:
     place.mkdir(parents=True, exist_ok=True)
-    path = place / "settings.json"
+    path, wanted = place / "settings.json", settings | hashes
     if not path.is_file():
-        _write(path, settings)
-    elif (there := json.loads(path.read_text())) != settings:
+        _write(path, wanted)
+    # Folders from before hashes were kept do not tell them.
+    there = hashes | json.loads(path.read_text())
+    if there != wanted:
+        differ = [k for k in (wanted | there) if wanted.get(k) != there.get(k)]
+        told = ", ".join(f"{k} {there.get(k)}, now {wanted.get(k)}" for k in differ)
         raise ValueError(
-            f"{place} holds cells of other settings ({there}, now {settings}); name "
-            "another folder"
+            f"{place} holds cells of other settings ({told}); name another folder"
         )
 
 

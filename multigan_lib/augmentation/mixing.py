@@ -26,8 +26,10 @@ def stratified(data: ImageData, counts: Tensor, seed: int = 0) -> ImageData:
     With the same seed, larger counts hold the images of smaller ones.
 
     Raises:
-        ValueError: if a class has too few.
+        ValueError: if a class has too few, or the counts are none.
     """
+    labels_of(data)
+    counts = checked(counts, len(data.classes))
     return data[torch.cat(_choose(data, counts, seed)).sort().values]
 
 
@@ -88,6 +90,22 @@ def labels_of(data: ImageData) -> Tensor:
     if data.labels is None:
         raise ValueError(f"labelled images are needed, and {data} have no labels")
     return data.labels
+
+
+def checked(counts: Tensor, classes: int) -> Tensor:
+    """Return how many images of each class are asked for, (classes,) int64.
+
+    Raises:
+        ValueError: for another number of classes, or numbers that are no counts.
+    """
+    counts = torch.as_tensor(counts)
+    whole = not counts.is_floating_point() and counts.shape == (classes,)
+    if not (whole and counts.min() >= 0 and counts.any()):
+        raise ValueError(
+            f"how many images are asked for of each of {classes} classes? Whole "
+            f"numbers are needed, not all of them 0; got {counts.tolist()}"
+        )
+    return counts.long()
 
 
 def _extra_counts(real: ImageData, extra: ImageData, share: float) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..datasets import ImageData, to_uint8
 from ..games.game import seeded
 from .drawing import Drawn
-from .mixing import labels_of
+from .mixing import checked, labels_of
 
 DIGITS = ("mnist", "digits", "stacked_mnist")
 MIRRORS = (
@@ -70,10 +70,12 @@ class Traditional:
             seed: which images, and their changes.
 
         Raises:
-            ValueError: if a class has no image, or all digits are to be mirrored.
+            ValueError: if a class has no image, the counts are none, or ``flip`` is
+                not for these data.
         """
+        labels_of(data)
         flipped = self.flipped(data)
-        counts = torch.as_tensor(counts)
+        counts = checked(counts, len(data.classes))
         with seeded(seed):
             chosen = torch.cat(
                 [_cycle(data, label, n) for label, n in enumerate(counts.tolist())]
@@ -90,7 +92,7 @@ class Traditional:
         """Return the classes that are mirrored, (m,).
 
         Raises:
-            ValueError: if all digits are to be mirrored.
+            ValueError: if all digits are to be mirrored, or a class that is not there.
         """
         every = torch.arange(len(data.classes))
         # An archive may add to the name, as cifar10-jpeg does.
@@ -104,6 +106,11 @@ class Traditional:
             return every if data.name.startswith(MIRRORS) else every[:0]
         if isinstance(self.flip, bool):
             return every if self.flip else every[:0]
+        if any(label not in range(len(every)) for label in self.flip):
+            raise ValueError(
+                f"flip names classes by their numbers, from 0 to {len(every) - 1}; got "
+                f"{self.flip}"
+            )
         return torch.tensor(list(self.flip), dtype=torch.int64)
 
     def _changed(self, x: Tensor, mirror: Tensor) -> Tensor:
@@ -137,5 +144,6 @@ def _cycle(data: ImageData, label: int, count: int) -> Tensor:
     places = (labels_of(data) == label).nonzero().flatten()
     if count and not len(places):
         raise ValueError(f"{data} have no image of class {data.classes[label]}")
-    rounds = [places[torch.randperm(len(places))] for _ in range(0, count, len(places))]
-    return torch.cat([*rounds, places[:0]])[:count]
+    rounds = -(-count // len(places)) if count else 0
+    parts = [places[torch.randperm(len(places))] for _ in range(rounds)]
+    return torch.cat([*parts, places[:0]])[:count]

@@ -75,6 +75,25 @@ def test_macro_f1_is_scikit_learns_and_not_accuracy():
     assert score != pytest.approx((labels == torch.tensor(said)).float().mean().item())
 
 
+def test_a_classifier_in_training_is_asked_in_evaluation_mode_and_left_as_it_was():
+    judge, held = mg.nets.classifier.Classifier((1, 16, 16), 4, 4), blocks(40, 1)
+    score = augmentation.macro_f1(judge.eval(), held)
+    before = {name: value.clone() for name, value in judge.state_dict().items()}
+    assert augmentation.macro_f1(judge.train(), held) == score
+    assert judge.training and judge.trunk[1].training
+    assert all(before[name].equal(v) for name, v in judge.state_dict().items())
+
+
+def test_what_cannot_be_judged_is_refused():
+    judge, held = mg.nets.classifier.Classifier((1, 16, 16), 3, 4), blocks(40, 1)
+    with pytest.raises(ValueError, match=r"each of 4 classes; got \(40, 3\)"):
+        augmentation.macro_f1(judge, held)
+    with pytest.raises(ValueError, match="labelled images are needed"):
+        augmentation.macro_f1(judge, ImageData(held.images))
+    with pytest.raises(ValueError, match="steps must be at least 1"):
+        augmentation.train_classifier(held, steps=0)
+
+
 def test_labels_are_needed():
     with pytest.raises(ValueError, match="labelled images are needed"):
         augmentation.train_classifier(ImageData(blocks(9, 0).images), steps=1)

@@ -100,6 +100,14 @@ def test_unsure_images_are_thrown_away(game):
         )
 
 
+def test_counts_that_are_none_and_labellers_of_other_classes_are_refused(game):
+    for counts in ([0, 0, 0], [-1, 2, 3], [1.0, 2.0, 3.0]):
+        with pytest.raises(ValueError, match="how many images are asked for"):
+            augmentation.generative(game, counts, labeller=Levels())
+    with pytest.raises(ValueError, match=r"each of 4 classes; got \(2048, 3\)"):
+        augmentation.generative(game, [1, 1, 1, 1], labeller=Levels())
+
+
 def test_a_conditional_game_is_asked_for_its_labels():
     game = Conditional(SHAPE, width=4, latent_size=4)
     drawn = augmentation.generative(game, COUNTS)

@@ -92,7 +92,6 @@ def test_halves_are_judged_apart(tmp_path, trained, monkeypatch):
             torch.arange(len(held)) % 2 == 0, held.labels, 1 - held.labels
         ),
     )
-    monkeypatch.setattr(gridding, "_cells", lambda *_: {"real": ["real"]})
     held = images(24, 1)
     held.labels = torch.arange(24) // 2 % 2
     found = augmentation.grid(REAL, held, {}, tmp_path, steps=1, progress=False)
@@ -123,10 +122,44 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(tmp_path, trained):
     assert len(trained.done) == count + 1  # the one that was interrupted, once more
 
 
-def test_cells_of_other_settings_are_refused(tmp_path, trained):
+def test_cells_of_other_settings_or_images_are_refused(tmp_path, trained):
     run(tmp_path)
-    with pytest.raises(ValueError, match="cells of other settings"):
+    with pytest.raises(ValueError, match=r"other settings \(steps 7, now 8\)"):
         run(tmp_path, steps=8)
+    with pytest.raises(ValueError, match=r"other settings \(batch_size 64, now 32\)"):
+        run(tmp_path, batch_size=32)
+    other = images(32, 5)
+    other.split = REAL.split
+    assert repr(other) == repr(REAL)
+    with pytest.raises(ValueError, match=r"other settings \(real_hash"):
+        augmentation.grid(other, HELD, {}, tmp_path, steps=7, progress=False)
+
+
+def test_shares_are_those_asked_for_and_names_decide_nothing(tmp_path, trained):
+    made = {
+        "real": augmentation.Source(drawn, shares=(0.25,)),
+        "twice doubled": augmentation.Source(drawn, shares=(1,)),
+    }
+    found = run(tmp_path, made, repeats=1)
+    assert "f1/expansion 0.25 real" in found and "f1/real" in found
+    assert [case[:2] for case in trained.done] == [
+        (32, 7),
+        (32, 14),
+        (32, 7),
+        (40, 7),
+        (32, 7),
+        (64, 7),
+    ]
+
+
+def test_names_that_no_cell_can_have_are_refused(tmp_path):
+    for made in (
+        {"mine/GAN": augmentation.Source(drawn)},
+        {"GAN": augmentation.Source(drawn, shares=(0.2, 0.2))},
+        {"GAN": sources()["GAN"], "GAN doubled": augmentation.Source(drawn)},
+    ):
+        with pytest.raises(ValueError, match="cannot be the name of one cell"):
+            run(tmp_path, made)
 
 
 def test_a_source_that_cannot_fill_a_class_gives_nan_and_the_rest_goes_on(

@@ -99,6 +99,12 @@ def test_stratified_draws_without_replacement(real):
         augmentation.stratified(real, torch.tensor([0, 0, 6]))
 
 
+def test_counts_are_one_a_class(real):
+    for wrong in ([1, 1], [1, 1, 1, 1], [0, 0, 0], [1, 1, -1], [0.5, 1, 1]):
+        with pytest.raises(ValueError, match="asked for of each of 3 classes"):
+            augmentation.stratified(real, wrong)
+
+
 def test_what_does_not_fit_is_refused(real, extra):
     with pytest.raises(ValueError, match=r"in 0..1, got 1.2"):
         augmentation.expansion(real, extra, 1.2)

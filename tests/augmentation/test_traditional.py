@@ -117,7 +117,17 @@ def test_the_seed_decides_and_the_global_generator_is_left_alone():
     assert torch.get_rng_state().equal(state)
 
 
+def test_classes_without_images_are_left_out():
+    data = ImageData(halves().images, torch.arange(8) % 2 * 2, tuple("abc"))
+    counts = augmentation.class_counts(data)
+    assert counts.tolist() == [4, 0, 4]
+    drawn = augmentation.Traditional().draw(data, counts)
+    assert torch.bincount(drawn.images.labels).tolist() == [4, 0, 4]
+
+
 def test_what_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="flip names classes by their numbers"):
+        augmentation.Traditional(flip=[0, 2]).flipped(halves())
     with pytest.raises(ValueError, match="shift must be at least 0, got -1"):
         augmentation.Traditional(shift=-1)
     with pytest.raises(ValueError, match="no image of class b"):

@@ -146,3 +146,18 @@ def test_games_without_conditions_are_named_by_the_labeller(project, monkeypatch
         ("CMADGAN", False, 0),
         ("CMADGAN", False, 1),
     ]
+
+
+def test_the_paper_scale_changes_the_grid_and_a_changed_grid_leaves_the_games(
+    project, monkeypatch
+):
+    recipe = recipes.RECIPES["tiny"]
+    larger = replace(recipe, paper={"comparison": {"most": 30}})
+    config = larger.config("paper")
+    assert config["comparison"] == {**recipe.comparison, "most": 30}
+    before = runner._digest(recipe.config("small"), "cGAN")
+    changed = replace(recipe, comparison={**recipe.comparison, "most": 10})
+    assert runner._digest(changed.config("small"), "cGAN") == before
+    paper = recipes.find("augmentation_mnist").config("paper")
+    sizes = paper["comparison"]["real"], paper["measure"]["held_out"], paper["data"]
+    assert [size["image_size"] for size in sizes] == [32, 32, 32]

@@ -96,8 +96,7 @@ RECIPES: dict[str, Recipe] = {
         },
         paper={
             **PAPER,
-            "measure": {
-                **PAPER["measure"],
+            "comparison": {
                 "real": {"name": "mnist", "split": "train", "image_size": 32},
                 "classifier": {"steps": 3_000, "width": 32},
                 "labeller": {"steps": 6_000, "confidence": 0.0},

@@ -61,5 +61,6 @@ class Recipe:
             for name in sorted(sections)
         }
         if self.comparison:
-            config["comparison"] = dict(self.comparison)
+            own = changes.get("comparison", {})
+            config["comparison"] = {**self.comparison, **own}
         return config | {"scale": scale, "variants": dict(self.variants)}

@@ -47,6 +47,24 @@ RECIPES: dict[str, Recipe] = {
         about="Three generators of a class, by the weight of their similarity.",
         variants={str(x): {"diversity": x} for x in (0.1, 0.3, 1.0, 3.0, 10.0)},
     ),
+    "cmadgan_digits": replace(
+        SIGN,
+        about="Three generators of a digit, by sign and weight of their similarity, "
+        "after a few steps with a projection judge.",
+        data={"name": "digits", "image_size": 16},
+        game={**SIGN.game, "condition": "projection"},
+        train={"steps": 250, "batch_size": 48, "lr": (4e-4, 1e-3)},
+        measure={"held_out": {"name": "digits", "split": "test", "image_size": 16}},
+        variants={
+            "none": {"diversity": 0.0},
+            "corrected": {"diversity": 1.0},
+            "printed": {"diversity": 1.0, "sign": "printed"},
+            "strong corrected": {"diversity": 2.0},
+            "strong printed": {"diversity": 2.0, "sign": "printed"},
+        },
+        paper={},
+        seeds=5,
+    ),
     "cmadgan_ten": replace(
         SIGN,
         about="Ten generators of a class: without the similarity, and with as many "

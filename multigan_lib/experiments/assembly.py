@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -37,7 +38,8 @@ def _numbers(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_json(path: Path, result: Mapping[str, Any]) -> None:
-    draft = path.with_suffix(".part")
+    # Two processes may do the same; each has a draft of its own.
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
     draft.write_text(json.dumps(result))
     draft.replace(path)
 

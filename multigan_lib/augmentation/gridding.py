@@ -28,12 +28,14 @@ class Source:
     Attributes:
         draw: makes the images; called once, and only if a cell still needs them.
         shares: which shares of the real images are mixed in.
+        scenarios: how: ``"replacement"``, ``"expansion"`` or both.
         doubled: whether expansion by as many images as there are real ones is also
             tried with twice the updates, as a fixed number of epochs would have it.
     """
 
     draw: Callable[[], Drawn]
     shares: tuple[float, ...] = SHARES
+    scenarios: tuple[str, ...] = tuple(SCENARIOS)
     doubled: bool = False
 
 
@@ -154,7 +156,7 @@ def _cells_of_real(repeats: int) -> list[Cell]:
 def _cells_of(name: str, source: Source) -> list[Cell]:
     cells = [
         Cell(f"{scenario} {float(share)} {name}", scenario, share)
-        for scenario in SCENARIOS
+        for scenario in source.scenarios
         for share in source.shares
     ]
     doubled = Cell(f"expansion 1.0 {name} doubled", "expansion", 1.0, rounds=2)

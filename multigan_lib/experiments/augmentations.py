@@ -18,11 +18,19 @@ GRID: dict[str, Any] = {
     "most": 5_000,
     "classifier": {"steps": 600, "batch_size": 32, "width": 16},
     "labeller": {"steps": 1_000, "confidence": 0.0},
+    "traditional": {
+        "shift": 0.03,
+        "rotation": 8.0,
+        "brightness": 0.1,
+        "contrast": 0.1,
+        "noise": 0.02,
+    },
     "repeats": 4,
     "doubled": ["traditional", "GAN", "cGAN"],
 }
-"""Settings of the grid: most images of a class; the judges and the labeller; how many
-judges of real images alone; sources that are also tried with twice the updates."""
+"""Settings of the grid: most images of a class; the judges and the labeller; changes as
+small as those among digits that are centred already; how many judges of real images
+alone; sources that are also tried with twice the updates."""
 
 LABELLER_SEED = 20_000
 
@@ -37,10 +45,10 @@ def whole_grid(
     """Every cell of replacement and expansion, for a seed's games.
 
     Sources: ``traditional``; every game, its generators pooled, by its name; and every
-    generator of a game with several, by itself (``MADGAN 3 G0``), at share 1 only. For
-    the names of the metrics see ``augmentation.grid``; ``f1/labeller`` is that of the
-    classifier that names the images of games without conditions, which learns from the
-    real images and as many changed ones.
+    generator of a game with several, by itself (``MADGAN 3 G0``), in place of all real
+    images. For the names of the metrics see ``augmentation.grid``; ``f1/labeller`` is
+    that of the classifier that names the images of games without conditions, which
+    learns from the real images and as many changed ones.
     """
     held = data_sets.load(**settings["held_out"])
     every = data_sets.load(**settings["real"])
@@ -59,9 +67,10 @@ def whole_grid(
             seed=SAMPLE_SEED + seed,
         )
 
+    changes = Traditional(**settings["traditional"])
     sources = {
         "traditional": Source(
-            lambda: Traditional().draw(real, counts, SAMPLE_SEED + seed),
+            lambda: changes.draw(real, counts, SAMPLE_SEED + seed),
             doubled="traditional" in settings["doubled"],
         )
     }
@@ -71,7 +80,8 @@ def whole_grid(
     for name, game in games.items():
         count = getattr(game, "generators", 1)
         for k in range(count if count > 1 else 0):
-            sources[f"{name} G{k}"] = Source(from_game(game, k), shares=(1.0,))
+            alone = Source(from_game(game, k), (1.0,), ("replacement",))
+            sources[f"{name} G{k}"] = alone
     found = augmentation.grid(
         real,
         held,

@@ -70,8 +70,7 @@ def generative(
     counts = checked(counts, len(counts))
     if not 0 <= confidence <= 1:
         raise ValueError(f"confidence must be in 0..1, got {confidence}")
-    with seeded(seed, game.device):
-        conditional = game.sample(1).labels is not None
+    conditional = is_conditional(game)
     if conditional and labeller is not None:
         raise ValueError(
             f"a {type(game).__name__} is asked for labels: leave out the labeller"
@@ -85,6 +84,12 @@ def generative(
         if labeller is None:
             return _asked(game, counts, source)
         return _named(game, counts, labeller, confidence, source)
+
+
+def is_conditional(game: Game) -> bool:
+    """Whether a game's samples have labels, which one can ask for."""
+    with seeded(0, game.device):
+        return game.sample(1).labels is not None
 
 
 def _asked(game: Game, counts: Tensor, source: int | None) -> Drawn:

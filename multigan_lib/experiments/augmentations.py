@@ -61,7 +61,7 @@ def whole_grid(
         return lambda: augmentation.generative(
             game,
             counts,
-            labeller=None if _conditional(game) else labeller,
+            labeller=None if augmentation.is_conditional(game) else labeller,
             confidence=confidence,
             source=source,
             seed=SAMPLE_SEED + seed,
@@ -102,10 +102,6 @@ def _labeller(real: data_sets.ImageData, steps: int, seed: int) -> torch.nn.Modu
     extra = Traditional().draw(real, counts, LABELLER_SEED + seed).images
     mixed = augmentation.expansion(real, extra, 1.0, LABELLER_SEED + seed)
     return augmentation.train_classifier(mixed, steps=steps, seed=LABELLER_SEED + seed)
-
-
-def _conditional(game: Any) -> bool:
-    return game.sample(1).labels is not None
 
 
 def _how(name: str, held: data_sets.ImageData) -> How:

@@ -175,18 +175,19 @@ def labelled_images(
     held = data_sets.load(**settings["held_out"])
     n, count = len(held), getattr(game, "generators", 1)
     samples = game.sample(n, seed=SAMPLE_SEED + seed)
-    measured = _quality(held, samples.x.cpu(), "")
-    measured |= {
-        f"{name}_{ending}": value
-        for ending, images in (("train", data[:n].x()), ("real", held.x()))
-        for name, value in _quality(held, images, "").items()
-        if (name == "fid") == (ending == "train")
+    x = samples.x.cpu()
+    measured = {
+        "fid": _fid(held, x),
+        "inception_score": _inception_score(held, x),
+        "fid_train": _fid(held, data[:n].x()),
+        "inception_score_real": _inception_score(held, held.x()),
     }
     for k in range(count if count > 1 else 0):
         alone = game.sample(n, source=k, seed=SAMPLE_SEED + seed).x.cpu()
-        measured |= _quality(held, alone, f"_G{k}")
+        measured[f"fid_G{k}"] = _fid(held, alone)
+        measured[f"inception_score_G{k}"] = _inception_score(held, alone)
     if samples.labels is not None:
-        measured["accuracy"] = _accuracy(held, samples.x.cpu(), samples.labels.cpu())
+        measured["accuracy"] = _accuracy(held, x, samples.labels.cpu())
         measured["accuracy_real"] = _accuracy(held, held.x(), held.labels)
     if isinstance(game, CMADGAN):
         measured |= _similarities(game, data, seed)
@@ -197,27 +198,27 @@ def labelled_images(
         game.sample(COLUMNS, labels=labels, source=k, seed=SAMPLE_SEED + seed)
         for k in range(count)
     ]
-    x = data_sets.to_uint8(torch.cat([part.x for part in shown]).cpu())
-    return Outcome(
-        measured, Samples(x, torch.cat([part.source for part in shown]).cpu())
+    picture = Samples(
+        data_sets.to_uint8(torch.cat([part.x for part in shown]).cpu()),
+        torch.cat([part.source for part in shown]).cpu(),
     )
+    return Outcome(measured, picture)
 
 
 COLUMNS = 10
 """Images of each generator in a picture of labelled images: one a class."""
 
 
-def _quality(
-    held: data_sets.ImageData, x: Tensor, ending: str
-) -> dict[str, tuple[float, How]]:
-    """FID against the held-out images, and Inception score, by their features."""
-    network = features.feature_network(features.default_name(held.shape, held.name))
-    fid = metrics.fid(held, x, network)
-    score = metrics.inception_score(x, network)
-    return {
-        f"fid{ending}": (fid.value, How(fid.features, len(x), fid.split)),
-        f"inception_score{ending}": (score.value, How(score.features, len(x))),
-    }
+def _fid(held: data_sets.ImageData, x: Tensor) -> tuple[float, How]:
+    """FID of images against the held-out ones."""
+    score = metrics.fid(held, x, features.default_name(held.shape, held.name))
+    return score.value, How(score.features, len(x), score.split)
+
+
+def _inception_score(held: data_sets.ImageData, x: Tensor) -> tuple[float, How]:
+    """Inception score of images, by the features for the held-out ones."""
+    score = metrics.inception_score(x, features.default_name(held.shape, held.name))
+    return score.value, How(score.features, len(x))
 
 
 def _accuracy(held: data_sets.ImageData, x: Tensor, labels: Any) -> tuple[float, How]:

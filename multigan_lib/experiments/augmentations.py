@@ -16,7 +16,7 @@ from .evaluations import SAMPLE_SEED
 GRID: dict[str, Any] = {
     "real": MNIST_16,
     "most": 5_000,
-    "classifier": {"steps": 600, "batch_size": 32, "width": 16},
+    "classifier": {"steps": 1_000, "batch_size": 32, "width": 8},
     "labeller": {"steps": 1_000, "confidence": 0.0},
     "traditional": {
         "shift": 0.03,

@@ -67,16 +67,14 @@ RECIPES: dict[str, Recipe] = {
     ),
     "cmadgan_ten": replace(
         SIGN,
-        about="Ten generators of a class: without the similarity, and with as many "
-        "images in a step as each of three has.",
+        about="Ten generators of a class, with a tenth of the fakes for each, and with "
+        "as many as each of three has.",
         game={**SIGN.game, "generators": 10},
-        variants={"none": {"diversity": 0.0}, "more images": {"per_generator": 22}},
-    ),
-    "cmadgan_batch": replace(
-        SIGN,
-        about="Ten generators that share 64 fakes a step, 7 for each.",
-        game={"generators": 10, "latent_size": 100, "width": 16, "per_generator": 7},
-        variants={"MADGAN": {"name": "MADGAN"}, "cMADGAN": {"name": "CMADGAN"}},
+        variants={
+            "none": {"diversity": 0.0},
+            "few images": {},
+            "more images": {"per_generator": EACH},
+        },
     ),
     "cmadgan_cifar": replace(
         SIGN,

@@ -45,7 +45,7 @@ RECIPES: dict[str, Recipe] = {
     "cmadgan_weight": replace(
         SIGN,
         about="Three generators of a class, by the weight of their similarity.",
-        variants={str(x): {"diversity": x} for x in (0.1, 0.3, 1.0, 3.0, 10.0)},
+        variants={str(x): {"diversity": x} for x in (0.3, 1.0, 3.0, 10.0)},
     ),
     "cmadgan_digits": replace(
         SIGN,

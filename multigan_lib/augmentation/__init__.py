@@ -11,7 +11,7 @@ From a trained game to a score::
 
 from .classifying import macro_f1, train_classifier
 from .comparison import PairedDifference, compare_with_baseline
-from .drawing import Drawn, UnfilledError, generative, is_conditional
+from .drawing import Drawn, UnfilledError, generative
 from .gridding import Source, grid
 from .mixing import SHARES, class_counts, expansion, replacement, stratified
 from .traditional import Traditional
@@ -28,7 +28,6 @@ __all__ = [
     "expansion",
     "generative",
     "grid",
-    "is_conditional",
     "macro_f1",
     "replacement",
     "stratified",

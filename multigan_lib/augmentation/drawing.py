@@ -70,12 +70,11 @@ def generative(
     counts = checked(counts, len(counts))
     if not 0 <= confidence <= 1:
         raise ValueError(f"confidence must be in 0..1, got {confidence}")
-    conditional = is_conditional(game)
-    if conditional and labeller is not None:
+    if game.conditional and labeller is not None:
         raise ValueError(
             f"a {type(game).__name__} is asked for labels: leave out the labeller"
         )
-    if not conditional and labeller is None:
+    if not game.conditional and labeller is None:
         raise ValueError(
             f"a {type(game).__name__} draws images without labels: pass a labeller, "
             "such as a classifier trained on the real images"
@@ -84,12 +83,6 @@ def generative(
         if labeller is None:
             return _asked(game, counts, source)
         return _named(game, counts, labeller, confidence, source)
-
-
-def is_conditional(game: Game) -> bool:
-    """Whether a game's samples have labels, which one can ask for."""
-    with seeded(0, game.device):
-        return game.sample(1).labels is not None
 
 
 def _asked(game: Game, counts: Tensor, source: int | None) -> Drawn:

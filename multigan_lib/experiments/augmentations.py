@@ -61,7 +61,7 @@ def whole_grid(
         return lambda: augmentation.generative(
             game,
             counts,
-            labeller=None if augmentation.is_conditional(game) else labeller,
+            labeller=None if game.conditional else labeller,
             confidence=confidence,
             source=source,
             seed=SAMPLE_SEED + seed,

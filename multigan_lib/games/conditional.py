@@ -44,6 +44,8 @@ class ConditionalGame(AdversarialGame):
             range.
     """
 
+    conditional = True
+
     def __init__(
         self,
         data: Any,

@@ -79,6 +79,7 @@ class Game(nn.Module):
             included; a checkpoint keeps them, so that ``load`` can build the game.
         step: number of training steps made, a buffer that ``train`` advances.
         average: exponential moving average of the generator, or None.
+        conditional: whether samples have a class that one can ask for.
     """
 
     generator: nn.Module
@@ -86,6 +87,7 @@ class Game(nn.Module):
     average: nn.Module | None
     step: Tensor
     arguments: dict[str, Any]
+    conditional: ClassVar[bool] = False
     __signature__: ClassVar[inspect.Signature]
 
     def __init_subclass__(cls) -> None:

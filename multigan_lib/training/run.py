@@ -84,7 +84,9 @@ class Run:
         with seeded(self.settings.seed, self.device), self.autocast():
             for i in range(JUDGED_BATCHES):
                 real = next(self.stream)
-                for j, batch in enumerate((real, self.game.sample(len(real.x)))):
+                labels = real.labels if self.game.conditional else None
+                fake = self.game.sample(len(real.x), labels)
+                for j, batch in enumerate((real, fake)):
                     for norm in norms:
                         norm.momentum = 1 / (2 * i + j + 1)  # a mean over all so far
                     self.game.opinions(batch.x, batch.labels)

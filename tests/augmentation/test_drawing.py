@@ -37,6 +37,8 @@ class Greys(mg.games.GAN):
 
 
 class Conditional(Greys):
+    conditional = True
+
     def generate(self, generator, n, labels, source):
         if labels is None:
             labels = torch.randint(3, (n,))

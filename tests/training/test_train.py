@@ -326,3 +326,21 @@ def test_point_games_use_one_thread_and_the_setting_is_restored():
     ring = mg.data.ring()
     mg.train(mg.games.GAN(ring), ring, steps=1, **QUIET)
     assert torch.get_num_threads() == before
+
+
+def test_a_conditional_judge_is_balanced_with_the_labels_of_the_data(monkeypatch):
+    """Fakes of classes that the data lack would move the judge's running means."""
+    images = torch.zeros(40, 1, 16, 16, dtype=torch.uint8)
+    labels = torch.tensor([0, 2]).repeat(20)
+    data = mg.data.ImageData(images, labels, ("a", "b", "c"))
+    game = mg.games.CGAN(data, width=4, latent_size=4)
+    asked = []
+    sample = game.sample
+
+    def noting(n, labels=None, **arguments):
+        asked.append(labels)
+        return sample(n, labels, **arguments)
+
+    monkeypatch.setattr(game, "sample", noting)
+    mg.train(game, data, steps=1, batch_size=10, progress=False)
+    assert asked and all(set(labels.tolist()) <= {0, 2} for labels in asked)

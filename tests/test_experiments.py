@@ -345,9 +345,11 @@ class Shelves(Fixed):
 
     def __init__(self, *shelves):
         self.shelves, self.generators = shelves, len(shelves)
+        self.spec = shelves[0].spec
 
     def sample(self, n, labels=None, source=None, seed=None):
-        chosen = self.shelves[source or 0][:n]
+        shelf = self.shelves[source or 0]
+        chosen = shelf[torch.arange(n) % len(shelf)]
         where = torch.full((len(chosen),), source or 0)
         return mg.games.Samples(chosen.x(), where, chosen.labels)
 
@@ -364,7 +366,7 @@ def test_labelled_images_are_judged_generator_by_generator():
     assert values["inception_score_G1"] < 1.2 < values["inception_score_real"]
     assert values["inception_score_G0"] == values["inception_score_real"]
     assert values["accuracy"] == values["accuracy_real"] > 0.95
-    assert "similarity" not in values
+    assert "similarity" not in values and 0 < values["similarity_within"] < 1
     assert outcome.picture.source.tolist() == [0] * 10 + [1] * 10
 
 
@@ -380,4 +382,11 @@ def test_similarity_of_generators_stands_beside_that_of_real_images():
     assert math.isclose(values["similarity_real"], sum(means) / 10, rel_tol=1e-4)
     assert values["similarity_centred_real"] < values["similarity_real"]
     assert -0.5 <= values["similarity"] <= 1
+    labels, means = torch.arange(10).repeat(100), []
+    for k in range(3):
+        x = game.sample(1000, labels, k, evaluations.SAMPLE_SEED).x.flatten(1)
+        for c in range(10):
+            u = torch.nn.functional.normalize(x[labels == c])
+            means.append(((u @ u.T).sum().item() - 100) / (100 * 99))
+    assert math.isclose(values["similarity_within"], sum(means) / 30, rel_tol=1e-4)
     assert outcome.picture.x.shape == (30, 1, 16, 16)

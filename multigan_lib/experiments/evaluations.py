@@ -168,6 +168,8 @@ def labelled_images(
     ``…_G0``, …: of each alone. ``fid_train``: of as many images that were trained on.
     ``accuracy``: how often the labeller reads the class that was asked for;
     ``…_real``: that of the held-out images.
+    ``similarity_within``: mean cosine of one generator's images of one class, over
+    the generators and classes.
     ``similarity``: mean cosine of different generators' images for one z and label;
     ``…_centred``: after the mean image is subtracted; ``…_real``: of different real
     images of a class.
@@ -189,6 +191,7 @@ def labelled_images(
     if samples.labels is not None:
         measured["accuracy"] = _accuracy(held, x, samples.labels.cpu())
         measured["accuracy_real"] = _accuracy(held, held.x(), held.labels)
+        measured["similarity_within"] = _similarity_within(game, seed)
     if isinstance(game, CMADGAN):
         measured |= _similarities(game, data, seed)
     labels = (
@@ -227,6 +230,17 @@ def _accuracy(held: data_sets.ImageData, x: Tensor, labels: Any) -> tuple[float,
     right = _labels(x, labeller) == labels
     how = How(features.feature_network(labeller).name, len(x))
     return right.double().mean().item(), how
+
+
+def _similarity_within(game: Any, seed: int) -> tuple[float, How]:
+    """How alike one generator's images of a class are: 1 if it does not listen to z."""
+    classes, noises = game.spec.classes, 100
+    labels = torch.arange(classes).repeat(noises)
+    means = []
+    for k in range(game.generators):
+        x = game.sample(len(labels), labels, k, SAMPLE_SEED + seed).x
+        means.append(cosine_similarity(x.unflatten(0, (noises, classes))).item())
+    return sum(means) / len(means), How(n=len(labels))
 
 
 def _similarities(game: CMADGAN, data: Any, seed: int) -> dict[str, tuple[float, How]]:

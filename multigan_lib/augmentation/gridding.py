@@ -101,12 +101,11 @@ def grid(
     """
     place = Path(folder)
     judges: dict[str, Any] = {"width": width, "batch_size": batch_size}
-    names = {"real": repr(real), "held": repr(held)}
-    hashes = {"real_hash": _hash(real), "held_hash": _hash(held)}
+    sets = {"real": f"{real} {_hash(real)}", "held": f"{held} {_hash(held)}"}
     cells: dict[str | None, list[Cell]] = {None: _cells_of_real(repeats)}
     cells |= {name: _cells_of(name, source) for name, source in sources.items()}
     _check_names([cell.name for group in cells.values() for cell in group])
-    _claim(place, {"steps": steps, "seed": seed, **judges, **names}, hashes)
+    _claim(place, {"steps": steps, "seed": seed, **judges, **sets})
     found: dict[str, float] = {}
 
     def file(cell: Cell) -> Path:
@@ -206,16 +205,15 @@ def _hash(images: ImageData) -> str:
     return hashed.hexdigest()[:16]
 
 
-def _claim(place: Path, settings: dict[str, Any], hashes: dict[str, str]) -> None:
+def _claim(place: Path, settings: dict[str, Any]) -> None:
     place.mkdir(parents=True, exist_ok=True)
-    path, wanted = place / "settings.json", settings | hashes
+    path = place / "settings.json"
     if not path.is_file():
-        _write(path, wanted)
-    # Folders from before hashes were kept do not tell them.
-    there = hashes | json.loads(path.read_text())
-    if there != wanted:
-        differ = [k for k in (wanted | there) if wanted.get(k) != there.get(k)]
-        told = ", ".join(f"{k} {there.get(k)}, now {wanted.get(k)}" for k in differ)
+        _write(path, settings)
+    there = json.loads(path.read_text())
+    if there != settings:
+        differ = [k for k in settings | there if settings.get(k) != there.get(k)]
+        told = ", ".join(f"{k} {there.get(k)}, now {settings.get(k)}" for k in differ)
         raise ValueError(
             f"{place} holds cells of other settings ({told}); name another folder"
         )

@@ -28,7 +28,7 @@ MIRRORS = (
 class Traditional:
     """Changes that leave a label as it is, drawn anew for every image.
 
-    torchvision's transforms, with the kinds and sizes of the thesis of Reinhart (2025,
+    torchvision's transforms, of the kinds that the thesis of Reinhart uses (2025,
     sections 4.1.3 and 4.1.5). What a shift or a rotation uncovers is black.
 
     Args:

@@ -59,10 +59,10 @@ def compare(
         return {}
     kept = {variant: places[variant, seed] for variant in recipe.variants}
     settings = config.get("comparison", {})
-    told = "".join(p.name for p in kept.values()) + json.dumps(settings, sort_keys=True)
-    versions = hashlib.sha256(told.removesuffix("{}").encode())
+    told = [*(p.name for p in kept.values()), json.dumps(settings, sort_keys=True)]
+    version = hashlib.sha256("".join(told).encode()).hexdigest()[:8]
     folder = next(iter(kept.values())).parent
-    path = folder / f"together-{seed}-{versions.hexdigest()[:8]}.json"
+    path = folder / f"together-{seed}-{version}.json"
     if not path.is_file():
         games = {name: load(place / "checkpoint") for name, place in kept.items()}
         settings, parts = {**config["measure"], **settings}, path.with_suffix("")

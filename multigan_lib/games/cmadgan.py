@@ -39,7 +39,8 @@ class CMADGAN(ConditionalGame):
         centred: whether the mean image of the real batch is subtracted before the
             cosine. In [-1, 1] images are alike by their background already.
         per_generator: fakes of each generator in a training step; by default about as
-            many fakes in all as there are real samples, and at least 2.
+            many fakes in all as there are real samples, and at least 2. Batch norm sees
+            one generator's at a time: give each of many some twenty or more.
         condition, label_size, loss, latent_size, width: as for ``CGAN``.
         targets: what the discriminator is trained to say of real and of generated
             samples; by default (0.9, 0.1), label smoothing, where the loss is a

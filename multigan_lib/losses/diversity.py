@@ -154,8 +154,8 @@ def cosine_similarity(images: Tensor, centre: Tensor | None = None) -> Tensor:
         ValueError: if there are fewer than two generators or three axes, or the centre
             has another shape than one image.
 
-    Source: Reinhart, Multi-generator GANs (2025), eq. 16, whose eq. 15 subtracts the
-    term from the generators' loss: that rewards similarity.
+    Source: Reinhart, Generative data augmentation (2025), eqs. 17-18; eq. 15 subtracts
+    the term from the generators' loss: that rewards similarity.
     """
     if images.ndim < 3 or len(images) < 2:
         raise ValueError(

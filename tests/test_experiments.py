@@ -10,7 +10,13 @@ import torch
 
 import multigan_lib as mg
 from multigan_lib import experiments, nets, paths
-from multigan_lib.experiments import battles, evaluations, recipes, runner
+from multigan_lib.experiments import (
+    battles,
+    evaluations,
+    labelled,
+    recipes,
+    runner,
+)
 from multigan_lib.experiments.recipe import Recipe
 
 TINY = Recipe(
@@ -359,7 +365,7 @@ def test_labelled_images_are_judged_generator_by_generator():
     test, train = mg.data.load(**held), mg.data.load("digits", image_size=16)
     threes = test[(test.labels == 3).nonzero().flatten().repeat(20)[: len(test)]]
     game = Shelves(test, threes)
-    outcome = evaluations.labelled_images(game, train, None, {"held_out": held}, 0)
+    outcome = labelled.labelled_images(game, train, None, {"held_out": held}, 0)
     values = {name: value for name, (value, _) in outcome.metrics.items()}
     assert values["fid"] == values["fid_G0"] < 1e-3 < values["fid_train"]
     assert values["fid_G1"] > 10 * values["fid_train"]
@@ -374,7 +380,7 @@ def test_similarity_of_generators_stands_beside_that_of_real_images():
     held = {"name": "digits", "split": "test", "image_size": 16}
     data = mg.data.load("digits", image_size=16)
     game = mg.games.CMADGAN(data, generators=3, width=4, latent_size=4)
-    outcome = evaluations.labelled_images(game, data, None, {"held_out": held}, 0)
+    outcome = labelled.labelled_images(game, data, None, {"held_out": held}, 0)
     values = {name: value for name, (value, _) in outcome.metrics.items()}
     flat = [data.x(data.labels == c).flatten(1) for c in range(10)]
     pairs = [torch.nn.functional.normalize(x) for x in flat]

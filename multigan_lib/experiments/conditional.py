@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from . import augmentations, evaluations
+from . import augmentations, labelled
 from .common import HELD_OUT, MNIST_16
 from .recipe import Recipe, Section
 
@@ -26,7 +26,7 @@ SIGN = Recipe(
     data=MNIST_16,
     game={"name": "CMADGAN", "generators": 3, "latent_size": 100, "width": 16},
     train={"steps": 2_000, "batch_size": 64, "lr": 5e-4, "ema": 0.995},
-    evaluate=evaluations.labelled_images,
+    evaluate=labelled.labelled_images,
     measure=HELD_OUT,
     variants={
         "none": {"diversity": 0.0},

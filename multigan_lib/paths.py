@@ -47,3 +47,13 @@ def data_folders() -> list[Path]:
             "correct it or unset it."
         )
     return [folder, cache()]
+
+
+def replace(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all, in place of the one that is there.
+
+    Two processes may write the same file: each has a draft of its own.
+    """
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    draft.write_bytes(content)
+    return draft.replace(path)

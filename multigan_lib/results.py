@@ -9,7 +9,6 @@ import csv
 import html
 import json
 import math
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -157,8 +156,8 @@ def write(record: Record, picture: bytes | None = None, folder: Any = None) -> P
     # Lists of numbers on one line: a record is read by people, too.
     text = re.sub(r"\[\n\s*([^][{}]+?)\n\s*\]", lambda m: f"[{_one_line(m[1])}]", text)
     if picture:
-        _replace(folder / f"{record.recipe}.png", picture)
-    return _replace(folder / f"{record.recipe}.json", (text + "\n").encode())
+        paths.replace(folder / f"{record.recipe}.png", picture)
+    return paths.replace(folder / f"{record.recipe}.json", (text + "\n").encode())
 
 
 def read(name: str, folder: Any = None) -> Record:
@@ -206,13 +205,6 @@ def _folders() -> list[Path]:
     """Return where records are read; the last is where they are written."""
     own = [] if paths.REPOSITORY else [paths.cache() / "results"]
     return [paths.assets("results"), *own]
-
-
-def _replace(path: Path, content: bytes) -> Path:
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(content)
-    os.replace(partial, path)
-    return path
 
 
 def _one_line(text: str) -> str:

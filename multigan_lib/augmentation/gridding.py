@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from .. import paths
 from ..datasets import ImageData
 from .classifying import f1_of, predicted, train_classifier
 from .drawing import Drawn, UnfilledError
@@ -220,7 +220,4 @@ def _claim(place: Path, settings: dict[str, Any]) -> None:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    # Two processes may do the same cell; each has a draft of its own.
-    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
-    draft.write_text(json.dumps(content))
-    draft.replace(path)
+    paths.replace(path, json.dumps(content).encode())

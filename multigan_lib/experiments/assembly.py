@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -38,10 +37,7 @@ def _numbers(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_json(path: Path, result: Mapping[str, Any]) -> None:
-    # Two processes may do the same; each has a draft of its own.
-    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
-    draft.write_text(json.dumps(result))
-    draft.replace(path)
+    paths.replace(path, json.dumps(result).encode())
 
 
 def compare(

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
+from safetensors.torch import load_file, save
 
-from .. import augmentation
+from .. import augmentation, nets, paths
 from .. import datasets as data_sets
 from ..augmentation import Drawn, Source, Traditional
 from ..results import How
+from ..training.settings import resolve_device
 from .common import MNIST_16
 from .evaluations import SAMPLE_SEED
 
@@ -54,7 +55,7 @@ def whole_grid(
     every = data_sets.load(**settings["real"])
     counts = augmentation.class_counts(every, settings["most"])
     real = augmentation.stratified(every, counts, seed)
-    labeller = _labeller(real, settings["labeller"]["steps"], seed)
+    labeller = _labeller(real, settings["labeller"]["steps"], seed, folder)
     confidence = settings["labeller"]["confidence"]
 
     def from_game(game: Any, source: int | None) -> Callable[[], Drawn]:
@@ -96,12 +97,24 @@ def whole_grid(
     return {name: (value, _how(name, held)) for name, value in found.items()}
 
 
-def _labeller(real: data_sets.ImageData, steps: int, seed: int) -> torch.nn.Module:
-    """A classifier of real images and as many changed ones."""
-    counts = augmentation.class_counts(real, len(real))
-    extra = Traditional().draw(real, counts, LABELLER_SEED + seed).images
-    mixed = augmentation.expansion(real, extra, 1.0, LABELLER_SEED + seed)
-    return augmentation.train_classifier(mixed, steps=steps, seed=LABELLER_SEED + seed)
+def _labeller(
+    real: data_sets.ImageData, steps: int, seed: int, folder: Path
+) -> nets.Classifier:
+    """A classifier of real images and as many changed ones, kept in the folder."""
+    path = folder / "labeller.safetensors"
+    if not path.is_file():
+        seed += LABELLER_SEED
+        counts = augmentation.class_counts(real, len(real))
+        extra = Traditional().draw(real, counts, seed).images
+        mixed = augmentation.expansion(real, extra, 1.0, seed)
+        trained = augmentation.train_classifier(mixed, steps=steps, seed=seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {k: v.contiguous() for k, v in trained.state_dict().items()}
+        paths.replace(path, save(weights))
+    # What is kept is used at once, so that a run carried on equals an unbroken one.
+    labeller = nets.Classifier(real.shape, len(real.classes))
+    labeller.load_state_dict(load_file(path))
+    return labeller.to(resolve_device(None)).eval()
 
 
 def _how(name: str, held: data_sets.ImageData) -> How:

@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -72,7 +72,11 @@ def run(
     chosen = resolve_device(device)
     if progress:
         print(_outlook(recipe, title, seeds, chosen))
-    places = _places(recipe, config, range(seeds), place)
+    places = {
+        (variant, seed): place / f"{variant or 'run'}-{seed}-{_digest(config, variant)}"
+        for variant in recipe.variants
+        for seed in range(seeds)
+    }
     shown = progress and jobs == 1
     tasks = [
         (recipe, config, variant, seed, data, kept, chosen, shown)
@@ -93,32 +97,6 @@ def run(
     picture = figures.png(assembly.draw(record, runs, data))
     results.write(record, picture, folder)
     return results.read(title, folder)
-
-
-def run_seed(
-    name: str,
-    seed: int,
-    scale: str = "small",
-    device: str | None = None,
-    progress: bool = True,
-) -> None:
-    """Do a part of :func:`run`: all variants of one seed, and what they give together.
-
-    Nothing is written but what ``run`` finds done when it comes to this seed, so that
-    several processes or machines with one cache can share a recipe's seeds.
-
-    Raises:
-        ValueError: if there is no such recipe or scale.
-    """
-    recipe = find(name)
-    config = recipe.config(scale)
-    place = paths.cache() / "runs" / (name if scale == "small" else f"{name}_{scale}")
-    places = _places(recipe, config, [seed], place)
-    data, chosen = make_data(config["data"]), resolve_device(device)
-    for (variant, _), kept in places.items():
-        if not (kept / "result.json").is_file():
-            _play(recipe, config, variant, seed, data, kept, chosen, progress)
-    assembly.compare(recipe, config, seed, places, progress)
 
 
 def make_data(settings: Mapping[str, Any]) -> Any:
@@ -240,17 +218,6 @@ def _refuse_fewer(title: str, seeds: int, folder: Any) -> None:
             f"the record {title} has {there} seeds already; run at least as many, or "
             "name another folder for this one"
         )
-
-
-def _places(
-    recipe: Recipe, config: Mapping[str, Any], seeds: Iterable[int], place: Path
-) -> dict[tuple[str, int], Path]:
-    """Where each run of a recipe is kept: the folder's name tells all settings."""
-    return {
-        (variant, seed): place / f"{variant or 'run'}-{seed}-{_digest(config, variant)}"
-        for variant in recipe.variants
-        for seed in seeds
-    }
 
 
 def _digest(config: Mapping[str, Any], variant: str) -> str:

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tqdm import tqdm
 
 from .. import paths
 from ..datasets import ImageData
+from ..games.adversarial import at_least
 from .classifying import f1_of, predicted, train_classifier
 from .drawing import Drawn, UnfilledError
 from .mixing import SHARES, expansion, labels_of, replacement
@@ -31,12 +33,32 @@ class Source:
         scenarios: how: ``"replacement"``, ``"expansion"`` or both.
         doubled: whether expansion by as many images as there are real ones is also
             tried with twice the updates, as a fixed number of epochs would have it.
+
+    Raises:
+        TypeError, ValueError: if ``draw`` is no function, or there is no such scenario
+            or share.
     """
 
     draw: Callable[[], Drawn]
     shares: tuple[float, ...] = SHARES
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
     doubled: bool = False
+
+    def __post_init__(self) -> None:
+        if not callable(self.draw):
+            raise TypeError(
+                "draw is a function that makes images when they are needed, such as "
+                f"lambda: generative(game, counts); got a {type(self.draw).__name__}"
+            )
+        if isinstance(self.scenarios, str) or not {*self.scenarios} <= {*SCENARIOS}:
+            raise ValueError(
+                f"scenarios are some of {tuple(SCENARIOS)}, got {self.scenarios!r}"
+            )
+        if isinstance(self.shares, Real) or not all(0 <= s <= 1 for s in self.shares):
+            raise ValueError(
+                f"shares are several numbers in 0..1, such as {SHARES}; got "
+                f"{self.shares!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -76,12 +98,15 @@ def grid(
     Cells are ``real`` (and ``real again 1``, … with other seeds of the classifier;
     ``real doubled`` with twice the updates), and for every source each scenario at
     each share. A cell is kept in ``folder`` as soon as it is done: after an
-    interruption the same call does the rest, and gives what an unbroken one gives.
+    interruption the same call does the rest, and gives what an unbroken one gives. A
+    damaged cell is done again.
 
     Args:
         real: labelled training images.
         held: labelled images that neither these nor the sources have seen.
-        sources: name → where the images come from.
+        sources: name → where the images come from. A finished cell knows its source by
+            this name alone: for a game that is trained anew take another, or another
+            folder.
         folder: where cells are kept.
         steps: updates of every classifier.
         repeats: classifiers of real images alone.
@@ -96,9 +121,15 @@ def grid(
         they came; ``accepted/NAME``. All are NaN for a source that cannot fill a class.
 
     Raises:
-        ValueError: if the folder has cells of other settings or other images, or a
-            source's name or shares do not make names of cells.
+        TypeError: if a source is no :class:`Source`, or draws no :class:`Drawn`.
+        ValueError: if the folder has cells of other settings or other images; if more
+            than one in a hundred of the held-out images are among the real ones; if a
+            source's name or shares do not make names of cells, or a number is out of
+            range.
     """
+    at_least("repeats", repeats, 1)
+    _check_sources(sources)
+    _check_held_out(real, held)
     place = Path(folder)
     judges: dict[str, Any] = {"width": width, "batch_size": batch_size}
     sets = {"real": f"{real} {_hash(real)}", "held": f"{held} {_hash(held)}"}
@@ -127,19 +158,19 @@ def grid(
     with tqdm(total=total, desc="cells", disable=not progress) as bar:
         for source, group in cells.items():
             came = place / f"source {source}.json"
-            missing = [cell for cell in group if not file(cell).is_file()]
+            missing = [cell for cell in group if _kept(file(cell)) is None]
             bar.update(len(group) - len(missing))
             extra = None
-            if source is not None and missing:
+            if source is not None and (missing or _kept(came) is None):
                 extra = _draw(sources[source], came)
             for cell in missing:
                 _write(file(cell), scores(cell, extra))
                 bar.update()
             for cell in group:
-                kept = json.loads(file(cell).read_text())
+                kept = _kept(file(cell)) or {}
                 found |= {f"{part}/{cell.name}": kept[part] for part in PARTS}
             if source is not None:
-                found |= _came(source, came, held)
+                found |= _came(source, _kept(came) or {}, held)
     return found
 
 
@@ -171,6 +202,25 @@ def _check_names(names: list[str]) -> None:
             )
 
 
+def _check_sources(sources: Mapping[str, Source]) -> None:
+    for name, source in sources.items():
+        if not isinstance(source, Source):
+            raise TypeError(
+                f"{name} must be an augmentation.Source, got a {type(source).__name__}"
+            )
+
+
+def _check_held_out(real: ImageData, held: ImageData) -> None:
+    seen = {bytes(image) for image in real.images.flatten(1).numpy()}
+    known = sum(bytes(image) in seen for image in held.images.flatten(1).numpy())
+    # Collections have a few duplicates: not every one is a leak.
+    if known > len(held) / 100:
+        raise ValueError(
+            f"{known} of the {len(held)} held-out images are among the real ones, "
+            f"from which classifiers learn; got {real} and {held}"
+        )
+
+
 def _scores(predictions: Any, held: ImageData) -> dict[str, float]:
     return {
         "f1": f1_of(predictions, held),
@@ -186,13 +236,17 @@ def _draw(source: Source, path: Path) -> ImageData | None:
     except UnfilledError as error:
         _write(path, {"refused": str(error)})
         return None
+    if not isinstance(drawn, Drawn):
+        raise TypeError(
+            f"a source draws a Drawn, images and how they came; got a "
+            f"{type(drawn).__name__}"
+        )
     shares = drawn.histogram.double() / drawn.histogram.sum()
     _write(path, {"shares": shares.tolist(), "accepted": drawn.accepted})
     return drawn.images
 
 
-def _came(name: str, path: Path, held: ImageData) -> dict[str, float]:
-    came = json.loads(path.read_text())
+def _came(name: str, came: Mapping[str, Any], held: ImageData) -> dict[str, float]:
     shares = came.get("shares", [math.nan] * len(held.classes))
     found = {f"share_{label}/{name}": share for label, share in enumerate(shares)}
     return found | {f"accepted/{name}": came.get("accepted", math.nan)}
@@ -208,15 +262,28 @@ def _hash(images: ImageData) -> str:
 def _claim(place: Path, settings: dict[str, Any]) -> None:
     place.mkdir(parents=True, exist_ok=True)
     path = place / "settings.json"
-    if not path.is_file():
-        _write(path, settings)
-    there = json.loads(path.read_text())
+    if not any(other != path for other in place.glob("*.json")):
+        _write(path, settings)  # there is no cell yet, so former settings bind nobody
+    there = _kept(path)
+    if there is None:
+        raise ValueError(
+            f"{place} holds cells, but {path.name}, which says of what settings, is "
+            "missing or damaged; name another folder"
+        )
     if there != settings:
         differ = [k for k in settings | there if settings.get(k) != there.get(k)]
         told = ", ".join(f"{k} {there.get(k)}, now {settings.get(k)}" for k in differ)
         raise ValueError(
             f"{place} holds cells of other settings ({told}); name another folder"
         )
+
+
+def _kept(path: Path) -> dict[str, Any] | None:
+    """What a file holds; None if it is missing or damaged, as after a power cut."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

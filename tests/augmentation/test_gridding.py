@@ -122,6 +122,51 @@ def test_an_interrupted_grid_goes_on_where_it_stopped(tmp_path, trained):
     assert len(trained.done) == count + 1  # the one that was interrupted, once more
 
 
+def test_damaged_files_are_made_again(tmp_path, trained):
+    first = run(tmp_path)
+    trained.done.clear()
+    (tmp_path / "replacement 0.4 GAN.json").write_text("")
+    (tmp_path / "source GAN G0.json").write_text('{"sha')
+    assert run(tmp_path) == first
+    assert len(trained.done) == 1
+    (tmp_path / "settings.json").write_text("{")
+    with pytest.raises(ValueError, match=r"settings\.json.* is missing or damaged"):
+        run(tmp_path)
+
+
+def test_a_call_that_made_no_cell_leaves_the_folder_free(tmp_path):
+    with pytest.raises(ValueError, match="steps must be at least 1"):
+        run(tmp_path, steps=0)
+    assert "f1/real" in run(tmp_path, {}, steps=1, width=2, batch_size=8)
+
+
+def test_held_out_images_are_not_among_the_real_ones(tmp_path, trained):
+    for held in (REAL, REAL[:9]):
+        with pytest.raises(ValueError, match=f"{len(held)} of the {len(held)} held"):
+            augmentation.grid(REAL, held, {}, tmp_path, steps=1)
+    assert trained.done == []
+
+
+def test_sources_that_are_none_are_told_before_anything_is_trained(tmp_path, trained):
+    for wrong, words in (
+        ({"scenarios": ("replacment",)}, "scenarios are some of"),
+        ({"scenarios": "expansion"}, "scenarios are some of"),
+        ({"shares": (0.2, 1.5)}, "shares are several numbers in 0..1"),
+        ({"shares": 0.2}, "shares are several numbers in 0..1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            augmentation.Source(drawn, **wrong)
+    with pytest.raises(TypeError, match="draw is a function"):
+        augmentation.Source(drawn())
+    with pytest.raises(TypeError, match="GAN must be an augm"):
+        run(tmp_path, {"GAN": drawn})
+    with pytest.raises(ValueError, match="repeats must be 1 or more"):
+        run(tmp_path, repeats=0)
+    assert trained.done == []
+    with pytest.raises(TypeError, match=r"draws a Drawn.*got a ImageData"):
+        run(tmp_path, {"GAN": augmentation.Source(lambda: EXTRA)})
+
+
 def test_cells_of_other_settings_or_images_are_refused(tmp_path, trained):
     run(tmp_path)
     with pytest.raises(ValueError, match=r"other settings \(steps 7, now 8\)"):

@@ -121,7 +121,7 @@ def test_games_without_conditions_are_named_by_the_labeller(project, monkeypatch
     asked = []
 
     def drawing(game, counts, *, labeller, confidence, source, seed):
-        asked.append((type(game).__name__, labeller is not None, source))
+        asked.append((type(game).__name__, labeller is not None, confidence, source))
         images = mg.data.load(**DIGITS)
         part = mg.augmentation.stratified(images, counts)
         return mg.augmentation.Drawn(part, counts, 1.0)
@@ -129,14 +129,16 @@ def test_games_without_conditions_are_named_by_the_labeller(project, monkeypatch
     monkeypatch.setattr(augmentations.augmentation, "generative", drawing)
     recipe = recipes.RECIPES["tiny"]
     variants = {"GAN": {"name": "GAN"}, **recipe.variants}
-    monkeypatch.setitem(recipes.RECIPES, "tiny", replace(recipe, variants=variants))
+    sure = {**recipe.comparison, "labeller": {"steps": 2, "confidence": 0.5}}
+    recipe = replace(recipe, variants=variants, comparison=sure)
+    monkeypatch.setitem(recipes.RECIPES, "tiny", recipe)
     run()
     assert asked == [
-        ("GAN", True, None),
-        ("CGAN", False, None),
-        ("CMADGAN", False, None),
-        ("CMADGAN", False, 0),
-        ("CMADGAN", False, 1),
+        ("GAN", True, 0.5, None),
+        ("CGAN", False, 0.0, None),
+        ("CMADGAN", False, 0.0, None),
+        ("CMADGAN", False, 0.0, 0),
+        ("CMADGAN", False, 0.0, 1),
     ]
 
 

@@ -79,7 +79,8 @@ def macro_f1(classifier: nn.Module, held: ImageData) -> float:
         held: labelled images that nothing has seen before.
 
     Raises:
-        ValueError: if the images have no labels, or the classifier other classes.
+        ValueError: if the images have no labels, or the classifier is for other classes
+            or images of another shape.
     """
     labels_of(held)
     return f1_of(predicted(classifier, held), held)
@@ -101,8 +102,15 @@ def logits_of(
     A network is asked in evaluation mode, on its own device.
 
     Raises:
-        ValueError: if what comes is not a logit for each class.
+        ValueError: if the classifier says that it is for images of another shape, or
+            what comes is not a logit for each class.
     """
+    shape = tuple(images.shape[1:])
+    own = getattr(classifier, "shape", shape)
+    if own != shape:
+        raise ValueError(
+            f"the classifier is for images of shape {own}, these have {shape}"
+        )
     device, mode = images.device, cast(AbstractContextManager, nullcontext())
     if isinstance(classifier, nn.Module):
         device = next(classifier.parameters(), images).device

@@ -39,16 +39,17 @@ def compare_with_baseline(
     sides, so what they add to both scores cancels.
 
     Raises:
-        ValueError: if the two have different lengths, or are empty.
+        ValueError: if the two are not as long, empty, or no plain lists of numbers.
     """
-    if len(method) != len(baseline) or len(method) == 0:
+    ours, theirs = (np.asarray(scores, dtype=float) for scores in (method, baseline))
+    if ours.ndim != 1 or ours.shape != theirs.shape or not len(ours):
         raise ValueError(
-            f"one score a seed on either side is needed, got {len(method)} and "
-            f"{len(baseline)}"
+            f"one score a seed on either side is needed, got {ours.shape} and "
+            f"{theirs.shape}"
         )
     from scipy.stats import t
 
-    gains = np.asarray(method, dtype=float) - np.asarray(baseline, dtype=float)
+    gains = ours - theirs
     n, mean = len(gains), float(gains.mean())
     std = float(gains.std(ddof=1)) if n > 1 else math.nan
     half = float(t.ppf(0.975, n - 1)) * std / math.sqrt(n) if n > 1 else math.nan

@@ -57,22 +57,30 @@ def generative(
         counts: how many of each class, (classes,).
         labeller: from float images (n, C, H, W) in [-1, 1] to class logits
             (n, classes); for games without conditions.
-        confidence: least probability of the label, in 0..1.
+        confidence: least probability of the label, in 0..1; for games without
+            conditions.
         source: draw from this generator alone; by default from all of them.
         seed: of the noise.
 
     Raises:
-        ValueError: if a game without conditions has no labeller, or a conditional one
-            has; if the counts are none, or not one for each of the labeller's classes;
-            :class:`UnfilledError`, which is one, if a class cannot be filled: the
-            message says what came.
+        ValueError: if the game is not one of images; if a game without conditions has
+            no labeller, or a conditional one has a labeller or a confidence; if the
+            counts are none, or not one for each class; :class:`UnfilledError`, which is
+            one, if a class cannot be filled: the message says what came.
     """
-    counts = checked(counts, len(counts))
+    if len(game.shape) != 3:
+        raise ValueError(
+            f"a game of images is needed; the samples of this {type(game).__name__} "
+            f"have the shape {game.shape}"
+        )
+    counts = torch.as_tensor(counts)
+    counts = checked(counts, game.spec.classes if game.conditional else counts.numel())
     if not 0 <= confidence <= 1:
         raise ValueError(f"confidence must be in 0..1, got {confidence}")
-    if game.conditional and labeller is not None:
+    if game.conditional and (labeller is not None or confidence):
         raise ValueError(
-            f"a {type(game).__name__} is asked for labels: leave out the labeller"
+            f"a {type(game).__name__} is asked for its labels, nothing guesses them: "
+            "leave out the labeller and the confidence"
         )
     if not game.conditional and labeller is None:
         raise ValueError(

@@ -16,7 +16,12 @@ def class_counts(data: ImageData, most: int = 5_000) -> Tensor:
 
     ``most`` of every class that has them, as in the thesis of Reinhart (2025, section
     4.2), and all there are of the others.
+
+    Raises:
+        ValueError: if the data have no labels, or ``most`` is below 1.
     """
+    if most < 1:
+        raise ValueError(f"most must be at least 1 image of a class, got {most}")
     return torch.bincount(labels_of(data), minlength=len(data.classes)).clamp(max=most)
 
 
@@ -86,7 +91,18 @@ def expansion(
 
 
 def labels_of(data: ImageData) -> Tensor:
-    """Return the labels, (n,) int64; a ValueError says where there are none."""
+    """Return the labels, (n,) int64.
+
+    Raises:
+        TypeError: for anything but an ``ImageData``.
+        ValueError: if there are no labels.
+    """
+    if not isinstance(data, ImageData):
+        hint = "; take its .images" if hasattr(data, "images") else ""
+        raise TypeError(
+            f"labelled images are needed, an ImageData; got a {type(data).__name__}"
+            f"{hint}"
+        )
     if data.labels is None:
         raise ValueError(f"labelled images are needed, and {data} have no labels")
     return data.labels
@@ -100,7 +116,7 @@ def checked(counts: Tensor, classes: int) -> Tensor:
     """
     counts = torch.as_tensor(counts)
     whole = not counts.is_floating_point() and counts.shape == (classes,)
-    if not (whole and counts.min() >= 0 and counts.any()):
+    if not (classes and whole and counts.min() >= 0 and counts.any()):
         raise ValueError(
             f"how many images are asked for of each of {classes} classes? Whole "
             f"numbers are needed, not all of them 0; got {counts.tolist()}"
@@ -111,7 +127,7 @@ def checked(counts: Tensor, classes: int) -> Tensor:
 def _extra_counts(real: ImageData, extra: ImageData, share: float) -> Tensor:
     if not 0 <= share <= 1:
         raise ValueError(f"share must be in 0..1, got {share}")
-    labels_of(extra)
+    labels_of(real), labels_of(extra)
     if real.shape != extra.shape or len(real.classes) != len(extra.classes):
         raise ValueError(
             f"real and extra images must have one shape and the same classes, got "

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets import ImageData, to_uint8
+from ..games.adversarial import at_least
 from ..games.game import seeded
 from .drawing import Drawn
 from .mixing import checked, labels_of
@@ -41,7 +42,7 @@ class Traditional:
         noise: standard deviation of Gaussian noise, of images in [-1, 1].
 
     Raises:
-        ValueError: for a number that is negative.
+        ValueError: for a number that is negative or infinite, or a shift above 1.
     """
 
     shift: float = 0.1
@@ -53,10 +54,11 @@ class Traditional:
 
     def __post_init__(self) -> None:
         for name in ("shift", "rotation", "brightness", "contrast", "noise"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(
-                    f"{name} must be at least 0, got {getattr(self, name)}"
-                )
+            at_least(name, getattr(self, name), 0)
+        if self.shift > 1:
+            raise ValueError(
+                f"shift is a part of the image's size, in 0..1; got {self.shift}"
+            )
 
     def draw(self, data: ImageData, counts: Tensor, seed: int = 0) -> Drawn:
         """Return ``counts[c]`` changed images of every class c.
@@ -106,10 +108,13 @@ class Traditional:
             return every if data.name.startswith(MIRRORS) else every[:0]
         if isinstance(self.flip, bool):
             return every if self.flip else every[:0]
-        if any(label not in range(len(every)) for label in self.flip):
+        if isinstance(self.flip, int) or any(
+            isinstance(label, bool) or label not in range(len(every))
+            for label in self.flip
+        ):
             raise ValueError(
-                f"flip names classes by their numbers, from 0 to {len(every) - 1}; got "
-                f"{self.flip}"
+                "flip is True, False or the numbers of classes, from 0 to "
+                f"{len(every) - 1}, such as [0]; got {self.flip!r}"
             )
         return torch.tensor(list(self.flip), dtype=torch.int64)
 

@@ -63,7 +63,7 @@ def whole_grid(
             game,
             counts,
             labeller=None if game.conditional else labeller,
-            confidence=confidence,
+            confidence=0.0 if game.conditional else confidence,
             source=source,
             seed=SAMPLE_SEED + seed,
         )

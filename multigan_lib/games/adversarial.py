@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any, ClassVar, TypeAlias, TypeGuard
 
 import torch
@@ -258,8 +259,14 @@ class AdversarialGame(Game):
         moved so that p = q gives 0.
 
         Raises:
-            ValueError: for a Wasserstein critic, which has no threshold.
+            ValueError: for a Wasserstein critic, which has no threshold, or samples of
+                another shape than the game's.
         """
+        if tuple(x.shape[1:]) != self.shape:
+            raise ValueError(
+                f"this {type(self).__name__} judges samples of shape {self.shape}, "
+                f"(n, …); got {tuple(x.shape)}"
+            )
         if self.loss == "wasserstein":
             raise ValueError(
                 "a Wasserstein critic has no threshold between real and generated; "
@@ -309,13 +316,13 @@ def _check_targets(targets: Any, loss: str) -> tuple[float, float] | str:
     if isinstance(targets, str):
         choice("targets", targets, ("noisy",))
     else:
-        real, fake = targets
-        if not 0 <= fake < real <= 1:
+        pair = targets if isinstance(targets, Sequence) else [targets]
+        if len(pair) != 2 or not 0 <= pair[1] < pair[0] <= 1:
             raise ValueError(
                 "targets are those of real and of generated samples, the first above "
                 f"the second and both in [0, 1]; got {targets}"
             )
-        targets = (float(real), float(fake))
+        targets = (float(pair[0]), float(pair[1]))
     if targets != (1.0, 0.0) and loss not in CROSS_ENTROPIES:
         raise ValueError(f"targets are for a cross-entropy, which {loss!r} is not")
     return targets
@@ -335,8 +342,9 @@ def at_least(name: str, value: Any, least: float) -> Any:
 
     Neither NaN nor infinity is accepted; where ``least`` is above 0, nor is a fraction.
     """
-    if isinstance(value, bool) or not least <= value < math.inf:
-        raise ValueError(f"{name} must be {least} or more, got {value}")
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not least <= value < math.inf:
+        raise ValueError(f"{name} must be {least} or more, got {value!r}")
     if least > 0 and value != int(value):
         raise ValueError(f"{name} must be a whole number, got {value}")
     return value

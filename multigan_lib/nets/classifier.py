@@ -19,7 +19,8 @@ class Classifier(nn.Module):
         num_features: size of the hidden layer.
 
     Raises:
-        ValueError: for a shape that is not an image's, or fewer than two classes.
+        ValueError: for a shape that is not an image's, fewer than two classes, or a
+            width below 1.
     """
 
     def __init__(
@@ -34,6 +35,8 @@ class Classifier(nn.Module):
             raise ValueError(f"images of shape (C, H, W) are needed, got {shape}")
         if classes < 2:
             raise ValueError(f"a classifier needs two classes or more, got {classes}")
+        if width < 1:
+            raise ValueError(f"width must be at least 1, got {width}")
         channels, height, pixels = shape
         blocks: list[nn.Module] = []
         while not blocks or max(height, pixels) > 4:

@@ -90,6 +90,11 @@ def test_what_cannot_be_judged_is_refused():
         augmentation.macro_f1(judge, held)
     with pytest.raises(ValueError, match="labelled images are needed"):
         augmentation.macro_f1(judge, ImageData(held.images))
+    larger = ImageData(
+        torch.zeros(9, 1, 32, 32, dtype=torch.uint8), torch.arange(9) % 3
+    )
+    with pytest.raises(ValueError, match=r"of shape \(1, 16, 16\), these have \(1, 32"):
+        augmentation.macro_f1(judge, larger)
     with pytest.raises(ValueError, match="steps must be at least 1"):
         augmentation.train_classifier(held, steps=0)
 
@@ -109,8 +114,9 @@ def test_paired_differences():
     assert str(paired) == "+0.0200 [-0.0048, +0.0448]"
     alone = augmentation.compare_with_baseline([0.9], [0.8])
     assert alone.mean == pytest.approx(0.1) and alone.std != alone.std
-    with pytest.raises(ValueError, match="got 2 and 1"):
-        augmentation.compare_with_baseline([0.9, 0.8], [0.9])
+    for method, baseline in (([0.9, 0.8], [0.9]), ([], []), ([[0.9]], [[0.8]]), (1, 1)):
+        with pytest.raises(ValueError, match="one score a seed on either side"):
+            augmentation.compare_with_baseline(method, baseline)
 
 
 def test_the_package_is_loaded_when_it_is_used():

@@ -103,7 +103,7 @@ def test_unsure_images_are_thrown_away(game):
 
 
 def test_counts_that_are_none_and_labellers_of_other_classes_are_refused(game):
-    for counts in ([0, 0, 0], [-1, 2, 3], [1.0, 2.0, 3.0]):
+    for counts in ([0, 0, 0], [-1, 2, 3], [1.0, 2.0, 3.0], 30):
         with pytest.raises(ValueError, match="how many images are asked for"):
             augmentation.generative(game, counts, labeller=Levels())
     with pytest.raises(ValueError, match=r"each of 4 classes; got \(2048, 3\)"):
@@ -111,13 +111,21 @@ def test_counts_that_are_none_and_labellers_of_other_classes_are_refused(game):
 
 
 def test_a_conditional_game_is_asked_for_its_labels():
-    game = Conditional(SHAPE, width=4, latent_size=4)
+    game = Conditional(mg.data.Spec(SHAPE, 3), width=4, latent_size=4)
     drawn = augmentation.generative(game, COUNTS)
     assert torch.bincount(drawn.images.labels).tolist() == COUNTS.tolist()
     assert Levels()(drawn.images.x()).argmax(1).equal(drawn.images.labels)
     assert drawn.histogram.equal(COUNTS)
-    with pytest.raises(ValueError, match="leave out the labeller"):
-        augmentation.generative(game, COUNTS, labeller=Levels())
+    for more in ({"labeller": Levels()}, {"confidence": 0.9}):
+        with pytest.raises(ValueError, match="leave out the labeller and the confid"):
+            augmentation.generative(game, COUNTS, **more)
+    with pytest.raises(ValueError, match="asked for of each of 3 classes"):
+        augmentation.generative(game, [5, 5])
+
+
+def test_a_game_of_points_has_no_images():
+    with pytest.raises(ValueError, match=r"a game of images is needed.*\(2,\)"):
+        augmentation.generative(mg.games.CGAN(mg.data.ring(), width=4), [1] * 8)
 
 
 def test_a_game_without_conditions_needs_a_labeller(game):

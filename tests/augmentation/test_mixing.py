@@ -105,7 +105,17 @@ def test_counts_are_one_a_class(real):
             augmentation.stratified(real, wrong)
 
 
+def test_images_are_told_from_what_holds_them(real, extra):
+    drawn = augmentation.Drawn(extra, torch.tensor([20, 20, 20]), 1.0)
+    with pytest.raises(TypeError, match=r"got a Drawn; take its \.images"):
+        augmentation.expansion(real, drawn, 0.2)
+    with pytest.raises(TypeError, match="an ImageData; got a Tensor"):
+        augmentation.class_counts(real.images)
+
+
 def test_what_does_not_fit_is_refused(real, extra):
+    with pytest.raises(ValueError, match="most must be at least 1"):
+        augmentation.class_counts(real, most=0)
     with pytest.raises(ValueError, match=r"in 0..1, got 1.2"):
         augmentation.expansion(real, extra, 1.2)
     with pytest.raises(ValueError, match="have no labels"):

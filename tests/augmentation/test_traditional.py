@@ -126,9 +126,13 @@ def test_classes_without_images_are_left_out():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="flip names classes by their numbers"):
-        augmentation.Traditional(flip=[0, 2]).flipped(halves())
-    with pytest.raises(ValueError, match="shift must be at least 0, got -1"):
-        augmentation.Traditional(shift=-1)
+    for wrong in ([0, 2], [True, True], 1, "all"):
+        with pytest.raises(ValueError, match="flip is True, False or the numbers of"):
+            augmentation.Traditional(flip=wrong).flipped(halves())
+    for wrong in (-1, float("inf"), float("nan"), "0.1", (5, 5)):
+        with pytest.raises(ValueError, match="rotation must be 0 or more, got"):
+            augmentation.Traditional(rotation=wrong)
+    with pytest.raises(ValueError, match="shift is a part of the image's size"):
+        augmentation.Traditional(shift=3)
     with pytest.raises(ValueError, match="no image of class b"):
         augmentation.Traditional().draw(halves(classes=1), torch.tensor([1, 1]))

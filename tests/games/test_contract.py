@@ -224,3 +224,10 @@ def test_generators_of_your_own_come_as_a_bank(name):
     for wrong in (network(), mg.nets.Bank(network, 2)):
         with pytest.raises(ValueError, match=r"nets\.Bank of 3"):
             build(name, generator=wrong, latent_size=None, **label)
+
+
+@games
+def test_samples_of_another_shape_are_not_judged(name):
+    game, wrong = build(name), batch(IMAGES)
+    with pytest.raises(ValueError, match=r"judges samples of shape \(2,\).*16, 16"):
+        game.realness(wrong.x, wrong.labels)

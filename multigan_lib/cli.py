@@ -265,7 +265,9 @@ def _options(texts: list[str] | None, **named: Any) -> dict[str, Any]:
         if not (name and equals):
             raise ValueError(f"--set wants name=value, got {text!r}")
         try:
-            given[name] = ast.literal_eval(value)
+            # As "false" a truth value would be text, which counts as true.
+            truth = {"true": "True", "false": "False"}
+            given[name] = ast.literal_eval(truth.get(value, value))
         except (ValueError, SyntaxError):
             given[name] = value
     return given

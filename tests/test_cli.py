@@ -93,6 +93,14 @@ def test_own_pictures_of_an_odd_size_are_brought_to_the_next(command, tmp_path):
         ),
         (["train", "gan", "--steps", "1", "--loss", "l3"], "l3"),
         (["train", "gan", "--steps", "1", "--set", "gate"], "name=value"),
+        (
+            ["train", "cmadgan", "--steps", "1", "--set", "generators=two"],
+            "generators must be 2 or more, got 'two'",
+        ),
+        (
+            ["train", "gan", "--steps", "1", "--set", "targets=0.9"],
+            "targets are those of real and of generated samples",
+        ),
         (["train", "gan", "--steps", "1", "--set", "gate=1"], "no option gate; it has"),
         (
             ["train", "gan", "--steps", "1", "--set", "generator=1"],
@@ -255,9 +263,11 @@ def test_labels_that_cannot_be_are_one_sentence(
 def test_train_takes_conditional_games(command, tmp_path):
     words = ("--steps", 1, "--batch-size", 8, "--width", 4, "--image-size", 16)
     more = ("--data", "digits", "--set", "generators=2", "--set", "sign=printed")
+    more += ("--set", "centred=false")
     code, text, error = command("train", "cmadgan", *words, *more, "--out", tmp_path)
     assert code == 0 and "CMADGAN on digits" in text, error
-    assert mg.games.load(tmp_path).sign == "printed"
+    game = mg.games.load(tmp_path)
+    assert (game.sign, game.centred) == ("printed", False)
 
 
 def test_conditional_games_battle(command, conditional):

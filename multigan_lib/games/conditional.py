@@ -106,7 +106,7 @@ class ConditionalGame(AdversarialGame):
         labelled = nets.LabelledGenerator(generator, classes, self.label_size)
         if self.condition == "projection":
             self.take_sides(labelled, discriminator, width, 1 + classes)
-            self.discriminator = nets.Projection(self.discriminator)
+            self.discriminator = nets.Projection(self.discriminator, classes)
             return
         more = self.label_size if len(shape) == 1 else 1
         extended = (shape[0] + more, *shape[1:])
@@ -148,7 +148,7 @@ class ConditionalGame(AdversarialGame):
         assert labels is not None
         classes = self.spec.classes
         # In training an accelerator would have to wait for the answer.
-        look = self.device.type == "cpu" or not self.training
+        look = len(labels) and (self.device.type == "cpu" or not self.training)
         if look and not 0 <= labels.min() <= labels.max() < classes:
             raise ValueError(
                 f"labels must be from 0 to {classes - 1}, got {labels.min()} to "

@@ -151,13 +151,13 @@ def cosine_similarity(images: Tensor, centre: Tensor | None = None) -> Tensor:
         every other, and no gradient.
 
     Raises:
-        ValueError: if there are fewer than two generators or three axes, or the centre
-            has another shape than one image.
+        ValueError: if there are fewer than two generators or three axes, or no images,
+            or the centre has another shape than one image.
 
     Source: Reinhart, Generative data augmentation (2025), eqs. 17-18; eq. 15 subtracts
     the term from the generators' loss: that rewards similarity.
     """
-    if images.ndim < 3 or len(images) < 2:
+    if images.ndim < 3 or len(images) < 2 or not images.numel():
         raise ValueError(
             f"images of 2 or more generators are needed, (K, B, ...) with 3 or more "
             f"axes; got {tuple(images.shape)}"

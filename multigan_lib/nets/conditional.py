@@ -103,15 +103,26 @@ class Projection(nn.Module):
         network: discriminators with 1 + classes linear outputs, (n, 1 + classes) or
             (N, n, 1 + classes): the first is ψ, the others are ⟨v_c, φ(x)⟩, each with
             an offset of its own, as for a label distribution that is to be learnt.
+        classes: number of classes.
     """
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: nn.Module, classes: int):
         super().__init__()
         self.network = network
+        self.classes = classes
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Samples (n, …) with labels (n,) → logits (n,), or (N, n) by N networks."""
+        """Samples (n, …) with labels (n,) → logits (n,), or (N, n) by N networks.
+
+        Raises:
+            ValueError: if the network gives another number of outputs.
+        """
         outputs = self.network(x)
+        if outputs.shape[-2:] != (len(x), 1 + self.classes):
+            raise ValueError(
+                f"for a projection a discriminator gives 1 + {self.classes} numbers a "
+                f"sample, ({len(x)}, {1 + self.classes}); got {tuple(outputs.shape)}"
+            )
         chosen = (labels + 1).expand(outputs.shape[:-1])[..., None]
         return outputs[..., 0] + outputs.gather(-1, chosen).squeeze(-1)
 

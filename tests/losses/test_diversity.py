@@ -408,7 +408,7 @@ def test_cosine_of_nearly_equal_halves_is_taken_in_single_precision():
     assert value.item() == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(1, 4, 9), (3, 9), (0, 2, 2), (5,)])
+@pytest.mark.parametrize("shape", [(1, 4, 9), (3, 9), (0, 2, 2), (5,), (3, 0, 2)])
 def test_cosine_needs_two_generators_and_a_batch(shape):
     with pytest.raises(ValueError, match=r"2 or more generators.*got \("):
         diversity.cosine_similarity(torch.zeros(shape))

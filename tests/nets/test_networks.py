@@ -342,3 +342,11 @@ def test_gradients_keep_the_layout_of_feature_maps():
     net(torch.randn(2, 3, 32, 32).contiguous(memory_format=last)).sum().backward()
     assert layouts[0].is_contiguous(memory_format=last)
     assert not layouts[0].is_contiguous()
+
+
+@pytest.mark.parametrize("outputs", [1, 4, 9])
+def test_a_projection_needs_an_output_for_each_class(outputs):
+    network = discriminator_for((2,), 4, outputs=outputs)
+    labelled = mg.nets.Projection(network, classes=4)
+    with pytest.raises(ValueError, match=r"1 \+ 4 numbers a sample, \(6, 5\); got \(6"):
+        labelled(torch.zeros(6, 2), torch.zeros(6, dtype=torch.int64))

@@ -200,9 +200,8 @@ class PlainCMADGAN(Plain):
 
     def draw(self, real: Tensor) -> list[Tensor]:
         """Return every generator's images of the same z and labels."""
-        each = max(2, -(-len(real) // K))
-        z = torch.randn(each, self.latent_size, device=real.device)
-        labels = torch.randint(CLASSES, (each,), device=real.device)
+        z = torch.randn(len(real), self.latent_size, device=real.device)
+        labels = torch.randint(CLASSES, (len(real),), device=real.device)
         pairs = zip(self.nets, self.extra, strict=True)
         self.images = [net(torch.cat([z, own(labels)], 1)) for net, own in pairs]
         return self.images

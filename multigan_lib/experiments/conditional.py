@@ -9,9 +9,10 @@ from .recipe import Recipe, Section
 SMOOTH = (0.9, 0.1)
 SIZES = (3, 5, 7, 10)
 """Numbers of generators in the tables of Reinhart (2025)."""
-EACH = 22
-"""Fakes of each generator in a step, however many there are: batch norm sees only a
-generator's own, and of a few cannot tell the mean."""
+EACH, FEW = 22, 7
+"""Fakes of each generator in a step, however many generators there are; and of each of
+ten that share one batch of 64. Batch norm sees only a generator's own, and of a few
+cannot tell the mean."""
 
 PAPER: dict[str, Section] = {
     "data": {"split": "train", "image_size": 32},
@@ -24,8 +25,14 @@ PAPER: dict[str, Section] = {
 SIGN = Recipe(
     about="Three generators of a class, by sign and weight of their similarity.",
     data=MNIST_16,
-    game={"name": "CMADGAN", "generators": 3, "latent_size": 100, "width": 16},
-    train={"steps": 2_000, "batch_size": 64, "lr": 5e-4, "ema": 0.995},
+    game={
+        "name": "CMADGAN",
+        "generators": 3,
+        "per_generator": EACH,
+        "latent_size": 100,
+        "width": 16,
+    },
+    train={"steps": 3_000, "batch_size": 64, "lr": 5e-4, "ema": 0.995},
     evaluate=labelled.labelled_images,
     measure=HELD_OUT,
     variants={
@@ -37,7 +44,9 @@ SIGN = Recipe(
         "strong printed": {"diversity": 1.0, "sign": "printed"},
     },
     paper=PAPER,
+    seeds=5,
 )
+SHORT = {**SIGN.train, "steps": 2_000}
 CIFAR: Section = {"name": "cifar10", "split": "test[:8000]", "image_size": 32}
 
 RECIPES: dict[str, Recipe] = {
@@ -46,6 +55,7 @@ RECIPES: dict[str, Recipe] = {
         SIGN,
         about="Three generators of a class, by the weight of their similarity.",
         variants={str(x): {"diversity": x} for x in (0.3, 1.0, 3.0, 10.0)},
+        seeds=3,
     ),
     "cmadgan_digits": replace(
         SIGN,
@@ -63,18 +73,19 @@ RECIPES: dict[str, Recipe] = {
             "strong printed": {"diversity": 2.0, "sign": "printed"},
         },
         paper={},
-        seeds=5,
     ),
     "cmadgan_ten": replace(
         SIGN,
         about="Ten generators of a class, with a tenth of the fakes for each, and with "
         "as many as each of three has.",
         game={**SIGN.game, "generators": 10},
+        train=SHORT,
         variants={
-            "none": {"diversity": 0.0},
-            "few images": {},
-            "more images": {"per_generator": EACH},
+            "none": {"diversity": 0.0, "per_generator": FEW},
+            "few images": {"per_generator": FEW},
+            "more images": {},
         },
+        seeds=3,
     ),
     "cmadgan_cifar": replace(
         SIGN,
@@ -85,8 +96,9 @@ RECIPES: dict[str, Recipe] = {
         game={"latent_size": 100, "width": 16},
         variants={
             "cGAN": {"name": "CGAN", "targets": SMOOTH},
-            "cMADGAN": {"name": "CMADGAN"},
+            "cMADGAN": {"name": "CMADGAN", "per_generator": EACH},
         },
+        seeds=3,
         paper={
             **PAPER,
             "data": {"split": "train"},
@@ -99,6 +111,7 @@ RECIPES: dict[str, Recipe] = {
         about="Games with one and with many generators on MNIST, and what their images "
         "are worth to a classifier.",
         game={"latent_size": 100, "width": 16},
+        train=SHORT,
         compare=augmentations.whole_grid,
         comparison=augmentations.GRID,
         variants={
@@ -110,6 +123,7 @@ RECIPES: dict[str, Recipe] = {
                 for k in SIZES
             },
         },
+        seeds=3,
         paper={
             **PAPER,
             "comparison": {

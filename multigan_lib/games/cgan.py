@@ -39,7 +39,7 @@ class CGAN(ConditionalGame):
         data: Any,
         *,
         condition: str = "channel",
-        label_size: int = 32,
+        label_size: int = 10,
         loss: str = "nonsaturating",
         targets: tuple[float, float] | str = (1.0, 0.0),
         latent_size: int | None = None,

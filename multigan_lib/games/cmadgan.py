@@ -17,7 +17,7 @@ from .adversarial import (
 )
 from .conditional import ConditionalGame
 from .game import Fake, Losses, evaluating, seeded
-from .mixture import check_bank, equal_share
+from .mixture import check_bank
 
 SIGNS = {"corrected": 1.0, "printed": -1.0}
 
@@ -38,9 +38,9 @@ class CMADGAN(ConditionalGame):
             eq. 15 says, which makes the generators alike.
         centred: whether the mean image of the real batch is subtracted before the
             cosine. In [-1, 1] images are alike by their background already.
-        per_generator: fakes of each generator in a training step; by default about as
-            many fakes in all as there are real samples, and at least 2. Batch norm sees
-            one generator's at a time: give each of many some twenty or more.
+        per_generator: fakes of each generator in a training step; by default as many as
+            there are real samples, as in the thesis's code. Batch norm sees one
+            generator's at a time, so that a few of each are too few.
         condition, label_size, loss, latent_size, width: as for ``CGAN``.
         targets: what the discriminator is trained to say of real and of generated
             samples; by default (0.9, 0.1), label smoothing, where the loss is a
@@ -66,7 +66,7 @@ class CMADGAN(ConditionalGame):
         centred: bool = False,
         per_generator: int | None = None,
         condition: str = "channel",
-        label_size: int = 32,
+        label_size: int = 10,
         loss: str = "nonsaturating",
         targets: tuple[float, float] | str | None = None,
         latent_size: int | None = None,
@@ -111,7 +111,7 @@ class CMADGAN(ConditionalGame):
         """
         k = self.generators
         labels = self.labels_of(real)
-        each = self.per_generator or equal_share(len(labels), k)
+        each = self.per_generator or len(labels)
         labels = labels[torch.arange(each, device=labels.device) % len(labels)]
         x = self.generator(self.noise(each, self.latent_size), labels)
         source = torch.arange(k, device=x.device).repeat_interleave(each)

@@ -22,7 +22,9 @@ class LabelledGenerator(nn.Module):
         network: a generator, or a `Bank` of K of them, that reads the noise and the
             embedding, (n, latent_size + label_size).
         classes: number of classes.
-        label_size: length of the embedding, which each generator learns for itself.
+        label_size: length of the embedding, which each generator learns for itself. It
+            starts with a norm of about 1, that of a one-hot code: beside a label that
+            is as loud as z, generators soon make one sample of each class.
     """
 
     def __init__(self, network: nn.Module, classes: int, label_size: int):
@@ -30,6 +32,7 @@ class LabelledGenerator(nn.Module):
         self.network = network
         self.classes = classes
         self.embedding = nn.Embedding(count(network) * classes, label_size)
+        nn.init.normal_(self.embedding.weight, std=label_size**-0.5)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         """Every generator's samples, from the same noise and labels.

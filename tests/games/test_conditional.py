@@ -98,8 +98,17 @@ def test_several_discriminators_read_labels_each_for_itself(condition):
 def test_fakes_have_the_labels_of_real_samples(kind):
     game, real = make(kind), batch(n=12)
     fake = game.draw(real)
-    each = 12 if kind == "CGAN" else 4
-    assert torch.equal(fake.labels[:each], real.labels[:each])
+    assert torch.equal(fake.labels, real.labels.repeat(game.generators))
+    few = make("CMADGAN", generators=3, per_generator=5).draw(real)
+    assert torch.equal(few.labels, real.labels[:5].repeat(3))
+
+
+@kinds
+@pytest.mark.parametrize("size", [1, 10, 64])
+def test_a_label_starts_as_quiet_as_a_one_hot_code(kind, size):
+    game = make(kind, classes=200, label_size=size)
+    lengths = game.generator.embedding.weight.square().sum(1)
+    assert lengths.mean().item() == pytest.approx(1, abs=0.3)
 
 
 def test_all_generators_get_the_same_noise_and_label():

@@ -49,8 +49,8 @@ def generative(
 
     A conditional game is asked for the labels. Images of any other game are named by a
     classifier, those whose highest probability is below ``confidence`` are thrown away,
-    and drawing goes on until every class is full: at most 20 times as many images as
-    are asked for.
+    and drawing goes on until every class is full: 2,048 images at a time, until 20
+    times as many have come as are asked for.
 
     Args:
         game: a game of images.

@@ -92,6 +92,9 @@ class ConditionalGame(AdversarialGame):
             latent_size: length of the noise; by default what the generator reads less
                 the label.
             width: of discriminators that say nothing else.
+
+        Raises:
+            ValueError: if there is no room for noise, or for labels.
         """
         whole = latent_size_of(
             generator, None if latent_size is None else latent_size + self.label_size
@@ -111,6 +114,12 @@ class ConditionalGame(AdversarialGame):
         more = self.label_size if len(shape) == 1 else 1
         extended = (shape[0] + more, *shape[1:])
         self.take_sides(labelled, discriminator, width, shape=extended)
+        reads = getattr(self.discriminator, "shape", extended)
+        if reads != extended:
+            raise ValueError(
+                "with condition='channel' a discriminator reads samples with their "
+                f"labels, of shape {extended}; yours reads {reads}"
+            )
         self.discriminator = nets.LabelChannel(
             self.discriminator, classes, shape, extended
         )

@@ -215,8 +215,12 @@ class Game(nn.Module):
         """Return a whole number for each of n samples, given one for all or each."""
         if value is None:
             return None
-        values = torch.as_tensor(value, device=self.device)
-        if values.is_floating_point() or values.shape not in ((), (n,)):
+        try:
+            values = torch.as_tensor(value, device=self.device)
+        except (TypeError, ValueError, RuntimeError):
+            raise ValueError(f"{name} must be whole numbers, got {value!r}") from None
+        whole = not values.is_floating_point() and values.dtype != torch.bool
+        if not whole or values.shape not in ((), (n,)):
             raise ValueError(
                 f"{name} must be one whole number, or one for each of {n} samples; got "
                 f"{values.dtype} {tuple(values.shape)}"

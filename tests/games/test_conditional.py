@@ -198,6 +198,17 @@ def test_a_generator_of_ones_own_must_leave_room_for_noise(kind):
 
 
 @kinds
+@pytest.mark.parametrize("discriminators", [1, 2])
+def test_a_discriminator_of_ones_own_must_have_room_for_the_label(kind, discriminators):
+    own = [mg.nets.discriminator_for(IMAGES, 4) for _ in range(discriminators)]
+    with pytest.raises(ValueError, match=r"of shape \(2, 16, 16\); yours reads \(1,"):
+        make(kind, IMAGES, discriminator=own, discriminators=discriminators)
+    room = [mg.nets.discriminator_for((2, 16, 16), 4) for _ in range(discriminators)]
+    game = make(kind, IMAGES, discriminator=room, discriminators=discriminators)
+    assert game.realness(*batch(IMAGES)).shape == (12,)
+
+
+@kinds
 def test_data_without_classes_and_bad_labels_are_refused(kind):
     with pytest.raises(ValueError, match="needs data with labels of two classes"):
         getattr(mg.games, kind)((1, 16, 16))

@@ -227,6 +227,14 @@ def test_generators_of_your_own_come_as_a_bank(name):
 
 
 @games
+def test_sources_and_labels_are_whole_numbers(name):
+    game = build(name)
+    for wrong in (torch.zeros(5) == 0, "first", [None] * 5, 0.5):
+        with pytest.raises(ValueError, match=r"source must be .*whole number"):
+            game.sample(5, source=wrong)
+
+
+@games
 def test_samples_of_another_shape_are_not_judged(name):
     game, wrong = build(name), batch(IMAGES)
     with pytest.raises(ValueError, match=r"judges samples of shape \(2,\).*16, 16"):

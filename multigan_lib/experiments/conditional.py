@@ -37,6 +37,8 @@ SIGN = Recipe(
     measure=HELD_OUT,
     variants={
         "none": {"diversity": 0.0},
+        "light corrected": {"diversity": 0.1},
+        "light printed": {"diversity": 0.1, "sign": "printed"},
         "corrected": {"diversity": 0.3},
         "printed": {"diversity": 0.3, "sign": "printed"},
         "centred": {"diversity": 0.3, "centred": True},
@@ -54,6 +56,7 @@ RECIPES: dict[str, Recipe] = {
     "cmadgan_weight": replace(
         SIGN,
         about="Three generators of a class, by the weight of their similarity.",
+        train=SHORT,
         variants={str(x): {"diversity": x} for x in (0.3, 1.0, 3.0, 10.0)},
         seeds=3,
     ),
@@ -77,13 +80,14 @@ RECIPES: dict[str, Recipe] = {
     "cmadgan_ten": replace(
         SIGN,
         about="Ten generators of a class, with a tenth of the fakes for each, and with "
-        "as many as each of three has.",
+        "as many as each of three has, and pulled together.",
         game={**SIGN.game, "generators": 10},
         train=SHORT,
         variants={
             "none": {"diversity": 0.0, "per_generator": FEW},
             "few images": {"per_generator": FEW},
             "more images": {},
+            "alike": {"diversity": 3.0, "sign": "printed"},
         },
         seeds=3,
     ),

@@ -28,8 +28,9 @@ def labelled_images(
     ``…_G0``, …: of each alone. ``fid_train``: of as many images that were trained on.
     ``accuracy``: how often the labeller reads the class that was asked for;
     ``…_real``: that of the held-out images.
-    ``similarity_within``: mean cosine of one generator's images of one class, over
-    the generators and classes.
+    ``similarity_within``: mean cosine of one generator's images of one class for two z,
+    over the generators and classes; 1 if it does not listen to z.
+    ``similarity_between``: that of two generators' images.
     ``similarity``: mean cosine of different generators' images for one z and label;
     ``…_centred``: after the mean image is subtracted; ``…_real``: of different real
     images of a class.
@@ -51,7 +52,7 @@ def labelled_images(
     if samples.labels is not None:
         measured["accuracy"] = _accuracy(held, x, samples.labels.cpu())
         measured["accuracy_real"] = _accuracy(held, held.x(), held.labels)
-        measured["similarity_within"] = _similarity_within(game, seed)
+        measured |= _similarities_of_classes(game, seed)
     if isinstance(game, CMADGAN):
         measured |= _similarities(game, data, seed)
     labels = (
@@ -88,15 +89,25 @@ def _accuracy(held: data_sets.ImageData, x: Tensor, labels: Any) -> tuple[float,
     return right.double().mean().item(), how
 
 
-def _similarity_within(game: Any, seed: int) -> tuple[float, How]:
-    """How alike one generator's images of a class are: 1 if it does not listen to z."""
-    classes, noises = game.spec.classes, 100
+def _similarities_of_classes(game: Any, seed: int) -> dict[str, tuple[float, How]]:
+    """How alike images of a class are, of one generator and of two, for other z."""
+    classes, noises, count = game.spec.classes, 100, game.generators
     labels = torch.arange(classes).repeat(noises)
-    means = []
-    for k in range(game.generators):
-        x = game.sample(len(labels), labels, k, SAMPLE_SEED + seed).x
-        means.append(cosine_similarity(x.unflatten(0, (noises, classes))).item())
-    return sum(means) / len(means), How(n=len(labels))
+    own = torch.stack(
+        [
+            game.sample(len(labels), labels, k, SAMPLE_SEED + count * seed + k).x
+            for k in range(count)
+        ]
+    ).unflatten(1, (noises, classes))
+    within = [cosine_similarity(x).item() for x in own]
+    values = {"similarity_within": sum(within) / count}
+    if count > 1:
+        # Of all pairs of images, those of one generator are known.
+        whole = cosine_similarity(own.flatten(0, 1)).item()
+        share = (noises - 1) / (count * noises - 1)
+        between = (whole - share * values["similarity_within"]) / (1 - share)
+        values["similarity_between"] = between
+    return {name: (value, How(n=len(labels))) for name, value in values.items()}
 
 
 def _similarities(game: CMADGAN, data: Any, seed: int) -> dict[str, tuple[float, How]]:

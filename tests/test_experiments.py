@@ -388,11 +388,17 @@ def test_similarity_of_generators_stands_beside_that_of_real_images():
     assert math.isclose(values["similarity_real"], sum(means) / 10, rel_tol=1e-4)
     assert values["similarity_centred_real"] < values["similarity_real"]
     assert -0.5 <= values["similarity"] <= 1
-    labels, means = torch.arange(10).repeat(100), []
-    for k in range(3):
-        x = game.sample(1000, labels, k, evaluations.SAMPLE_SEED).x.flatten(1)
-        for c in range(10):
-            u = torch.nn.functional.normalize(x[labels == c])
-            means.append(((u @ u.T).sum().item() - 100) / (100 * 99))
-    assert math.isclose(values["similarity_within"], sum(means) / 30, rel_tol=1e-4)
+    labels, within, between = torch.arange(10).repeat(100), [], []
+    own = [
+        game.sample(1000, labels, k, evaluations.SAMPLE_SEED + k).x.flatten(1)
+        for k in range(3)
+    ]
+    for c in range(10):
+        units = [torch.nn.functional.normalize(x[labels == c]) for x in own]
+        for k, u in enumerate(units):
+            within.append(((u @ u.T).sum().item() - 100) / (100 * 99))
+            between += [(u @ v.T).mean().item() for v in units[:k]]
+    for name, means in (("within", within), ("between", between)):
+        expected = sum(means) / 30
+        assert math.isclose(values[f"similarity_{name}"], expected, rel_tol=1e-4)
     assert outcome.picture.x.shape == (30, 1, 16, 16)

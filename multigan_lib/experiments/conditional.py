@@ -24,7 +24,8 @@ PAPER: dict[str, Section] = {
 the rest of the test images."""
 
 SIGN = Recipe(
-    about="Three generators of a class, by sign and weight of their similarity.",
+    about="Three generators of a class, by sign and weight of their similarity, and by "
+    "how the judge reads the label.",
     data=MNIST_16,
     game={
         "name": "CMADGAN",
@@ -45,6 +46,8 @@ SIGN = Recipe(
         "centred": {"diversity": 0.3, "centred": True},
         "strong corrected": {"diversity": 1.0},
         "strong printed": {"diversity": 1.0, "sign": "printed"},
+        "projection corrected": {"condition": "projection"},
+        "projection printed": {"condition": "projection", "sign": "printed"},
     },
     paper=PAPER,
     seeds=5,

@@ -45,6 +45,7 @@ def compare(
     config: Mapping[str, Any],
     seed: int,
     places: Mapping[tuple[str, int], Path],
+    device: torch.device,
     progress: bool = False,
 ) -> dict[str, Any]:
     """What the games of a seed give together, kept beside what each gave.
@@ -60,7 +61,9 @@ def compare(
     folder = next(iter(kept.values())).parent
     path = folder / f"together-{seed}-{version}.json"
     if not path.is_file():
-        games = {name: load(place / "checkpoint") for name, place in kept.items()}
+        games = {
+            name: load(place / "checkpoint").to(device) for name, place in kept.items()
+        }
         settings, parts = {**config["measure"], **settings}, path.with_suffix("")
         found = recipe.compare(games, settings, seed, parts, progress)
         write_json(path, as_json(found))

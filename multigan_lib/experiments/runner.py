@@ -90,7 +90,9 @@ def run(
             label = f"{title} {variant} seed {seed}".replace("  ", " ")
             print(f"{label}: {', '.join(told[:6])}", flush=True)
     runs = [assembly.read_run(kept) for kept in places.values()]
-    seeds_left = [(recipe, config, seed, places, shown) for seed in range(seeds)]
+    seeds_left = [
+        (recipe, config, seed, places, chosen, shown) for seed in range(seeds)
+    ]
     list(_each(assembly.compare, seeds_left, jobs if recipe.compare else 1))
     together = [assembly.compare(*task) for task in seeds_left]
     record = assembly.assemble(title, recipe, config, seeds, runs, together)

@@ -49,7 +49,7 @@ SIGN = Recipe(
         "projection corrected": {"condition": "projection"},
         "projection printed": {"condition": "projection", "sign": "printed"},
     },
-    paper=PAPER,
+    paper={**PAPER, "game": {**PAPER["game"], "per_generator": 256}},
     seeds=5,
 )
 SHORT = {**SIGN.train, "steps": 2_000}

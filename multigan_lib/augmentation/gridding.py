@@ -158,17 +158,18 @@ def grid(
     with tqdm(total=total, desc="cells", disable=not progress) as bar:
         for source, group in cells.items():
             came = place / f"source {source}.json"
-            missing = [cell for cell in group if _kept(file(cell)) is None]
-            bar.update(len(group) - len(missing))
+            done = {cell: kept for cell in group if (kept := _kept(file(cell)))}
+            missing = [cell for cell in group if cell not in done]
+            bar.update(len(done))
             extra = None
             if source is not None and (missing or _kept(came) is None):
                 extra = _draw(sources[source], came)
             for cell in missing:
-                _write(file(cell), scores(cell, extra))
+                done[cell] = scores(cell, extra)
+                _write(file(cell), done[cell])
                 bar.update()
-            for cell in group:
-                kept = _kept(file(cell)) or {}
-                found |= {f"{part}/{cell.name}": kept[part] for part in PARTS}
+            for cell, values in done.items():
+                found |= {f"{part}/{cell.name}": values[part] for part in PARTS}
             if source is not None:
                 found |= _came(source, _kept(came) or {}, held)
     return found
